@@ -3,9 +3,9 @@
 #
 # Expected: `code_list` is what its type says, a list of texts, with all of them. CAP 1.2 allows any number; national
 #           profiles write their names there, and a message may follow several. The other repeated elements (category,
-#           responseType, area) do come as lists.
-# Seen: fromXML() gives the first <code> as a text under the name code_list, the others are lost. `includes` works on texts,
-#       too, so a filter by profile seems to work and passes over the second code, and takes "CAP-CP" for a code.
+#           responseType, area) are lists.
+# Seen: fromXML() gives the first <code> as a text under the name code_list and drops the others. `includes` works on texts,
+#       too, so a filter by profile seems to work, but misses the second code, and takes "CAP-CP" for a code.
 #       The alert that was read cannot be written again: toXML() wants the list ("code_list.forEach is not a function").
 set -euo pipefail
 folder=$(mktemp -d)

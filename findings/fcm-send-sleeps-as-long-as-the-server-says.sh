@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # firebase-admin 7.7.0 (PyPI), messaging.send() and messaging.send_each_async(), and FCM's answer 429 with Retry-After.
 #
-# Expected: "Retries up to 4 times on HTTP 500 and 503", says the library; 429 (quota) comes back at once as
-#           ResourceExhaustedError, and both ways do the same.
-# Seen: send() sleeps Retry-After and posts again, four times over, before it raises: urllib3 below adds 413, 429 and 503 of its
-#       own as soon as there is Retry-After. One limited project holds a worker for 4 x Retry-After (FCM says a minute and
+# Expected: "Retries up to 4 times on HTTP 500 and 503", says the library; 429 (quota) is raised at once as
+#           ResourceExhaustedError, and both calls do the same.
+# Seen: send() sleeps Retry-After and posts again, four times over, before it raises: urllib3 below retries 413, 429 and 503
+#       by itself as soon as there is Retry-After. One limited project holds a worker for 4 x Retry-After (FCM says a minute and
 #       more), `httpTimeout` does not end it, and each repeat counts against the quota. Without Retry-After, and with
-#       send_each_async (httpx), 429 comes back after one post.
+#       send_each_async (httpx), 429 is raised after one post.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

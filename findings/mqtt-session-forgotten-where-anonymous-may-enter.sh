@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # amqtt 0.12.1 (PyPI), an MQTT broker, with AnonymousAuthPlugin; aiomqtt 2.5.1 as client.
 #
-# Expected: a client with a user name, its own id and clean_session=False keeps its subscription while it is away, and gets
-#           what came with QoS 1 in that time (MQTT 3.1.1, 3.1.2.4). Whether others may come without a name is another matter.
-# Seen: with `allow_anonymous: true` the broker counts every client as anonymous, also those with a name, and keeps nothing
-#       for anonymous ones: the subscription is dropped, what was published meanwhile is acknowledged to its sender and
+# Expected: a client with a user name, its own id and clean_session=False keeps its subscription while it is offline, and gets
+#           the QoS 1 messages of that time (MQTT 3.1.1, 3.1.2.4), whether or not others may connect without a name.
+# Seen: with `allow_anonymous: true` the broker treats every client as anonymous, even those with a name, and keeps nothing
+#       for anonymous ones: the subscription is dropped, messages published meanwhile are acknowledged to their sender and
 #       lost. With `allow_anonymous: false` (no password is asked for even then) the same clients lose nothing. The only
 #       sign is "session present: 0" at the next connection.
 set -euo pipefail

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # asyncua 2.1.0 (PyPI), an OPC UA server, and a subscription with an absolute deadband (deadband_monitor, 5.0).
 #
-# Expected (OPC UA part 4, DataChangeFilter): a value is reported when it differs from the *last reported* one by more than 5, and a
+# Expected (OPC UA part 4, DataChangeFilter): a value is reported when it differs from the *last reported* by more than 5, and a
 #           change of the status (good, uncertain, bad) is reported whatever the deadband is.
-# Seen: 1. the server compares with the value just before. A pressure that rises from 10 to 40 in steps of 1 is never
-#          reported; a single jump is. What creeps is what deadbands are used on.
-#       2. with a deadband a change of the status alone is never reported: the sensor fails, the client goes on showing the
-#          last good value. Without a deadband both come.
+# Seen: 1. the server compares with the previous value. A pressure that rises from 10 to 40 in steps of 1 is never
+#          reported; a single jump is. Slow drift is the usual case for deadbands.
+#       2. with a deadband a change of the status alone is never reported: the sensor fails, the client keeps showing the
+#          last good value. Without a deadband both are reported.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

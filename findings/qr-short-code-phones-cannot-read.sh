@@ -2,8 +2,8 @@
 # segno 1.6.6 (PyPI) makes the QR code, jsqr 1.4.0 (npm), which web apps scan with, reads it.
 #
 # Expected: segno.make(text) is a QR code, and every QR reader reads it.
-# Seen: what is short enough becomes a *Micro* QR code, another kind with one corner square. jsQR finds nothing, and so do the
-#       readers that know plain QR codes only. It depends on the text: a pairing code of six digits or letters and even a short
+# Seen: a short text becomes a *Micro* QR code, another format with one corner square. jsQR finds nothing, and so do the
+#       readers that support only plain QR codes. It depends on the text: a pairing code of six digits or letters and even a short
 #       address in capitals are Micro, a longer one is not, so the test with the long address passes. zxing-cpp 3.1.1 reads both.
 # segno.make_qr() and make(…, micro=False) always make plain codes.
 set -euo pipefail

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # node-ical 0.27.2 and ical.js 2.2.1 (npm) with the same rota: every day 08:00–20:00 and 20:00–08:00, Europe/Berlin.
 #
-# Expected: each shift ends by the clock on the wall, when the next one begins; the night in which summer time ends has 13 h.
+# Expected: each shift ends by local time, when the next one begins; the night in which summer time ends has 13 h.
 # Seen: ical.js does so. In node-ical (expandRecurringEvent) each night has the 12 h of the first one: on 25 October the night
-#       shift is over at 07:00 and nobody is on call until 08:00; on 29 March two are. RFC 5545 (3.8.5.3) is on the side of
-#       node-ical: with DTEND the "same exact duration" holds for all. DURATION:PT12H splits the libraries in the same way, so
-#       no series says the shifts of a plant alike to both; single events do.
+#       shift is over at 07:00 and nobody is on call until 08:00; on 29 March two are. RFC 5545 (3.8.5.3) supports
+#       node-ical: with DTEND the "same exact duration" holds for all. DURATION:PT12H gives the same difference, so
+#       no series describes a plant's shifts equally for both; single events do.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -2,11 +2,11 @@
 # pymorphy3 2.0.6 with pymorphy3-dicts-ru 2.4.417150.4580142 (PyPI): `parse(word)[0].normal_form` as the key of a word index.
 #
 # Expected: a dictionary lemmatizer gives the cases of an everyday noun one normal form; only forms that really belong to two
-#           everyday words ("стали") go to one of them.
-# Seen: the first reading is chosen for each form by itself, and rare words win: "газ, газа, газом" are газ, but "газе, газу,
+#           everyday words ("стали") get one of them.
+# Seen: the first reading is chosen for each form independently, and rare words win: "газ, газа, газом" are газ, but "газе, газу,
 #       газы" are the place Газа; "турбине, турбину" are the surname Турбин; "котлам, котлами" are the place Котлы; "люков"
 #       is the adjective люковый; "корне" is a word корн. "Утечка газа" is not found by "к газу".
-# The score does not show it: the wrong ones have 0.25 to 0.5, like many right ones. All readings together would do: each form
+# The score does not show it: the wrong ones have 0.25 to 0.5, like many right ones. Indexing all readings would work: each form
 # has the right one among them.
 set -euo pipefail
 folder=$(mktemp -d)

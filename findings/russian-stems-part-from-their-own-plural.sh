@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The Russian Snowball stemmer, snowballstemmer 3.1.1 (PyPI); PostgreSQL's `russian` and the others are made of the same rules.
+# The Russian Snowball stemmer, snowballstemmer 3.1.1 (PyPI); PostgreSQL's `russian` and others follow the same rules.
 #
-# Expected: the forms of one regular noun get one stem, at least those that people write: "сигнал" and "сигналы".
+# Expected: the forms of one regular noun get one stem, at least the common ones: "сигнал" and "сигналы".
 # Seen: nouns that end like a verb or a participle (-ал, -ан, -ыв, -ев) lose that end in some forms only, so the singular
 #       and the plural or the genitive of the same noun have two stems and do not find each other: сигна / сигнал, клапа / клапан,
-#       кана / канал, обр / обрыв, перегр / перегрев, остан / останов. They are the everyday words of alarms.
+#       кана / канал, обр / обрыв, перегр / перегрев, остан / останов. These are everyday words of alarms.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

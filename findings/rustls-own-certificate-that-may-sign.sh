@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # rustls 0.23.46 (webpki 0.103.17) and a server whose self-signed certificate says CA:TRUE; rcgen 0.14.10 makes it.
 #
-# Expected: a client that was given exactly this certificate as its only trust anchor takes it from the server, whatever the
+# Expected: a client that was given exactly this certificate as its only trust anchor accepts it from the server, whatever the
 #           basic constraints are. OpenSSL does. `openssl req -x509` writes CA:TRUE by default, so plants have such
 #           certificates on their internal servers.
-# Seen: rustls refuses with CaUsedAsEndEntity; without basic constraints or with CA:FALSE the same certificate is good.
+# Seen: rustls refuses with CaUsedAsEndEntity; without basic constraints or with CA:FALSE the same certificate is accepted.
 #       The server side loads and sends it without complaint; OpenSSL's clients connect, those in Rust do not.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # sseclient-py 1.9.0 (PyPI) and a connection that ends in the middle of an event.
 #
-# Expected: an event counts only with the empty line after it; what the end of the stream cuts off is discarded (HTML,
-#           9.2.6) and asked for again by Last-Event-ID. httpx-sse 0.4.3 does so.
-# Seen: the half event comes as a whole one, with its id. The reader shows half a text (here without the word that turns its
-#       sense around), remembers the id, and on the next connection the server rightly goes on with the following event.
+# Expected: an event counts only with the empty line after it; one that the end of the stream cuts off is discarded (HTML,
+#           9.2.6) and requested again by Last-Event-ID. httpx-sse 0.4.3 does so.
+# Seen: the half event comes as a whole one, with its id. The reader shows half a text (here without the word that reverses its
+#       meaning), remembers the id, and on the next connection the server correctly continues with the following event.
 # Every restart of a server or proxy that ends answers in an orderly way can do this: the transport reports no error.
 set -euo pipefail
 folder=$(mktemp -d)

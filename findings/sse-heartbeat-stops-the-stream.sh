@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # @microsoft/fetch-event-source 2.0.1 (npm) and a comment line as heartbeat.
 #
-# Expected: a line that begins with a colon is a comment. It keeps the connection alive (HTML, 9.2.7 recommends it each 15 s)
-#           and the page hears nothing of it; eventsource 5.1.5 does so.
+# Expected: a line that begins with a colon is a comment. It keeps the connection alive (HTML, 9.2.7 recommends one every 15 s)
+#           and is not delivered to the page; eventsource 5.1.5 does so.
 # Seen: onmessage is called for each comment with `data`, `event` and `id` all "". JSON.parse("") in onmessage throws, the
 #       library takes this for a broken connection and makes a new one: each heartbeat tears the stream down before its next
-#       event. With a comment first (": connected") no event ever arrives, and there is no error but the reconnections.
+#       event. With a comment first (": connected") no event ever arrives, and the only symptom is the reconnections.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

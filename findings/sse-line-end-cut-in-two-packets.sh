@@ -2,9 +2,9 @@
 # requests-sse 0.5.3 (PyPI), reading a stream of events whose lines end in CR LF.
 #
 # Expected: where the network cuts the stream does not matter; httpx-sse 0.4.3 reads the same events however the bytes are cut.
-# Seen: when a piece of the body ends between CR and LF, the LF that comes first in the next piece counts as an empty line.
+# Seen: when a piece of the body ends between CR and LF, the LF at the start of the next piece counts as an empty line.
 #       It ends the event: a text of two lines becomes two events, and the second lacks the event's name.
-# The first half is a whole event with the id, so a reader that remembers the id takes the alarm for read.
+# The first half is a whole event with the id, so a reader that remembers the id treats the alarm as received.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

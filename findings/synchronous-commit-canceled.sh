@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# PostgreSQL and a commit that waits for a synchronous standby which is away.
+# PostgreSQL and a commit that waits for a synchronous standby that is down.
 #
 # 1. When the wait is canceled (pg_cancel_backend), COMMIT is answered with success. Only a WARNING (01000) says that the row
 #    may not have reached the standby; drivers that only log warnings (sqlx 0.9 among them) take it for a good commit.
 # 2. statement_timeout does not end the wait.
-# 3. The server does not notice that the client has gone, not even with client_connection_check_interval: whoever gives such
-#    commits up and tries again on new connections uses up max_connections.
+# 3. The server does not notice that the client has gone, not even with client_connection_check_interval: a client that abandons
+#    such commits and retries on new connections uses up max_connections.
 #
 # Seen with: pgserver 0.1.4 (PostgreSQL 16.2), psycopg 3.2.3.
 set -euo pipefail

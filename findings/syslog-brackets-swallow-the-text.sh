@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # glossy 0.1.7 (npm), reading RFC 5424 messages with structured data and a text that has square brackets.
 #
-# Expected: the structured data ends at the first space behind a closing bracket (RFC 5424, 6); all that follows is the text.
-# Seen: the structured data is taken up to the *last* bracket of the whole message. What comes before it, here the whole
-#       alarm, is lost; words in brackets become structured data. Without structured data ("-") the same text is read right, so
-#       tests with plain messages do not show it. Nothing is thrown.
+# Expected: the structured data ends at the first space behind a closing bracket (RFC 5424, 6); everything after it is the text.
+# Seen: the structured data is taken up to the *last* bracket of the whole message. The text before it, here the whole
+#       alarm, is lost; words in brackets become structured data. Without structured data ("-") the same text is parsed correctly,
+#       so tests with plain messages do not show it. No error is thrown.
 # Control systems write tags and units in brackets: "Pressure [bar] above 8".
 set -euo pipefail
 folder=$(mktemp -d)

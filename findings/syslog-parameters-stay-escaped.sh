@@ -4,7 +4,7 @@
 # Expected: values as the sender meant them: \" \] \\ undone (RFC 5424, 6.3.3), every one of a repeated parameter
 #           (`ip` of `origin` "MAY" be repeated, 7.2.1), no time for "-".
 # Seen: 1. values keep their backslashes: a Windows path or a quoted name differs from the same name in the text.
-#       2. of repeated parameters only the last is left, nothing says so.
+#       2. of repeated parameters only the last is kept, without an error.
 #       3. a missing time is neither None nor a text for a time, but a lark.Token "-": `if message.timestamp` is true.
 #          (A missing host and a missing name are "-", a missing procid and msgid are None.)
 set -euo pipefail

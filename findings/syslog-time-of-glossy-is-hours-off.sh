@@ -2,10 +2,10 @@
 # glossy 0.1.7 (npm) writes RFC 5424 messages with a wrong time.
 #
 # Expected: any of the forms of RFC 3339, all of the same instant, whatever the time zone of the machine.
-# Seen: 1. the clock is that of UTC, the offset behind it is that of the machine: in Moscow each message is three hours early.
+# Seen: 1. the time is in UTC, but the offset after it is the machine's: in Moscow each message is three hours early.
 #       2. milliseconds below 100 lose a leading zero: .099 becomes .99, which is 990 ms. Messages of one second change
 #          their order when they are sorted by time (.099 is later than .100).
-# A reader of the messages cannot see it: the form is right. An alarm "older than two hours" is dropped as stale.
+# A reader of the messages cannot detect it: the format is valid. An alarm "older than two hours" is dropped as stale.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # @pushforge/builder 2.0.5 (npm) and web-push-testing 1.2.2 (npm), a stand-in for push services.
 #
-# Expected: a library of these days encrypts as RFC 8291 says (`aes128gcm`, the only form there since 2017);
-#           and what it sends passes a stand-in that takes both that and the old draft.
+# Expected: a current library encrypts as in RFC 8291 (`aes128gcm`, the only form there since 2017);
+#           and its messages pass a stand-in that accepts both that and the old draft.
 # Seen: it sends the draft of 2016 (`aesgcm`, salt in `Encryption`, key in `Crypto-Key`), but with the Authorization of the
 #       RFC (`vapid t=…, k=…`; the draft has `WebPush …` and `p256ecdsa=`). The stand-in refuses the mixture with 400, while
-#       web-push 3.6.7 passes. Its README says nothing of either.
+#       web-push 3.6.7 passes. The README mentions neither.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

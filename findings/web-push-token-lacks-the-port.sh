@@ -2,12 +2,12 @@
 # web-push-native 0.4.0 (crates.io): the VAPID token that WebPushBuilder makes.
 #
 # Expected: `aud` is the origin of the endpoint, with its port when that is not 443 (RFC 8292, 2, and RFC 6454), and the token
-#           lives some hours whatever the message; with_valid_duration() is the message's TTL, "the valid duration for
+#           lives some hours, whatever the message; with_valid_duration() is the message's TTL, "the valid duration for
 #           generated HTTP push requests".
-# Seen: 1. the port is left out: a service of one's own on :8443 that checks `aud` refuses every message.
+# Seen: 1. the port is left out: a self-hosted service on :8443 that checks `aud` refuses every message.
 #       2. token and message share one duration: TTL 0 (only phones that are online now) has a token that expires in the
-#          second in which it was made, and a week has one over the 24 h that the RFC allows. A service refuses both as a bad token,
-#          and nobody looks for the cause in the TTL.
+#          second in which it was made, and a week has one over the 24 h of the RFC. A service refuses both as a bad token,
+#          and the TTL is not an obvious cause.
 # npm's web-push 3.6.7 gives https://push.example.org:8443 and 12 h for the same.
 set -euo pipefail
 folder=$(mktemp -d)

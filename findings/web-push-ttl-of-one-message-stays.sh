@@ -3,7 +3,7 @@
 #
 # Expected: the argument of get() is for this message; the next one without it has the default of the constructor, and ttl=0
 #           ("delivered only if the device is reachable immediately", says the docstring of get) can be asked for.
-# Seen: ttl, expiration and subscriber of one message become the defaults of all later ones, and 0 is passed over. After one
+# Seen: ttl, expiration and subscriber of one message become the defaults of all later ones, and 0 is ignored. After one
 #       "lunch is ready" with 30 s every alarm to a phone that is switched off is thrown away after 30 s; and a message with
 #       ttl=0 after it is stored for a day.
 set -euo pipefail

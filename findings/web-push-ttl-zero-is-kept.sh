@@ -3,7 +3,7 @@
 #
 # Expected: TTL 0 is sent as 0 (RFC 8030, 5.2: for phones that are online now, never stored). An "are you there?" or "the gate
 #           opens now" is sent like this, because late it is worse than nothing. web-push 3.6.7 sends 0.
-# Seen: 0 counts as "not given": 60 s with the one, 24 h (the longest that it allows) with the other. No error.
+# Seen: 0 counts as "not given": 60 s with the one, 24 h (its maximum) with the other. No error.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

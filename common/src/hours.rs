@@ -144,9 +144,9 @@ fn day(name: &str) -> Result<u8, Text> {
     }
     let known = DAYS.iter().chain([&DAILY]).flat_map(|(english, russian)| [*english, *russian]);
     Err(match nearest(name, known) {
-        Some(near) => meant(text!("`{name}` is no day", "«{name}» — не день недели"), Some(near)),
+        Some(near) => meant(text!("`{name}` is not a day", "«{name}» — не день недели"), Some(near)),
         None => text!(
-            "`{name}` is no day; days are mon tue wed thu fri sat sun, or daily",
+            "`{name}` is not a day; days are mon tue wed thu fri sat sun, or daily",
             "«{name}» — не день недели; дни: пн вт ср чт пт сб вс или ежедневно"
         ),
     })

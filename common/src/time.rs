@@ -58,7 +58,7 @@ impl Moment {
         let moment = Self::parse(text).and_then(|moment| moment.in_zone(zone));
         moment.ok_or_else(|| {
             text!(
-                "`{text}` is no time; write 2027-01-01T00:00:00+03:00 or 2027-01-01",
+                "`{text}` is not a time; write 2027-01-01T00:00:00+03:00 or 2027-01-01",
                 "«{text}» не время; пишите 2027-01-01T00:00:00+03:00 или 2027-01-01"
             )
         })
@@ -97,6 +97,6 @@ mod tests {
         for wrong in ["вчера", "2026-12-01T10:00:00[Asia/Vladivostok]", "2026-12-01T10:00:00+25:00"] {
             assert_eq!(Moment::parse(wrong), None, "{wrong}");
         }
-        assert!(Moment::read("вчера", &zone).unwrap_err().en.starts_with("`вчера` is no time"));
+        assert!(Moment::read("вчера", &zone).unwrap_err().en.starts_with("`вчера` is not a time"));
     }
 }

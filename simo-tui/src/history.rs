@@ -21,9 +21,9 @@ impl RowKey {
     }
 }
 
-type Key<'a> = (Uuid, &'a str);
+type DeliveryOf<'a> = (Uuid, &'a str);
 
-fn key(row: &Delivery) -> Key<'_> {
+fn key(row: &Delivery) -> DeliveryOf<'_> {
     (row.message_id, &row.personnel_no)
 }
 
@@ -115,7 +115,7 @@ impl History {
 
     /// Appends the next page; rows may move between pages meanwhile, so duplicates are dropped.
     pub(crate) fn append(&mut self, page: Page<Delivery>) {
-        let known: HashSet<Key<'_>> = self.rows.iter().map(key).collect();
+        let known: HashSet<DeliveryOf<'_>> = self.rows.iter().map(key).collect();
         let fresh = distinct(page.items, &known);
         self.rows.extend(fresh);
         self.next = page.next;
@@ -124,7 +124,8 @@ impl History {
     /// Merges the first rows as they are now; with `all` they replace all loaded rows.
     pub(crate) fn refresh(&mut self, page: Page<Delivery>, all: bool) {
         let items = distinct(page.items, &HashSet::new());
-        let old: HashMap<Key<'_>, usize> = self.rows.iter().enumerate().map(|(i, r)| (key(r), i)).collect();
+        let old: HashMap<DeliveryOf<'_>, usize> =
+            self.rows.iter().enumerate().map(|(i, r)| (key(r), i)).collect();
         let joint = items.iter().rev().find_map(|row| old.get(&key(row)).copied());
         let (rows, next) = match (page.next, joint) {
             (None, _) => (items, None),
@@ -136,7 +137,7 @@ impl History {
                 return;
             }
             (next, Some(joint)) => {
-                let fresh: HashSet<Key<'_>> = items.iter().map(key).collect();
+                let fresh: HashSet<DeliveryOf<'_>> = items.iter().map(key).collect();
                 let tail: Vec<Delivery> =
                     self.rows[joint + 1..].iter().filter(|row| !fresh.contains(&key(row))).cloned().collect();
                 let next = if tail.is_empty() { next } else { self.next.clone() };
@@ -147,7 +148,8 @@ impl History {
             self.top = 0;
             self.selected = 0;
         } else {
-            let places: HashMap<Key<'_>, usize> = rows.iter().enumerate().map(|(i, r)| (key(r), i)).collect();
+            let places: HashMap<DeliveryOf<'_>, usize> =
+                rows.iter().enumerate().map(|(i, r)| (key(r), i)).collect();
             let top = self.place_of(self.top, &places);
             let selected = self.place_of(self.selected, &places);
             let came = rows[..top.min(rows.len())].iter().filter(|row| !old.contains_key(&key(row))).count();
@@ -160,7 +162,7 @@ impl History {
     }
 
     /// The new place of the row at `index`; if it is gone, of its nearest neighbour, preferring the one below.
-    fn place_of(&self, index: usize, places: &HashMap<Key<'_>, usize>) -> usize {
+    fn place_of(&self, index: usize, places: &HashMap<DeliveryOf<'_>, usize>) -> usize {
         let index = index.min(self.rows.len());
         let (above, below) = self.rows.split_at(index);
         below.iter().chain(above.iter().rev()).find_map(|row| places.get(&key(row)).copied()).unwrap_or(0)
@@ -235,7 +237,7 @@ impl History {
 }
 
 /// The rows without duplicates, among themselves or with `known`.
-fn distinct(items: Vec<Delivery>, known: &HashSet<Key<'_>>) -> Vec<Delivery> {
+fn distinct(items: Vec<Delivery>, known: &HashSet<DeliveryOf<'_>>) -> Vec<Delivery> {
     let mut seen = HashSet::with_capacity(items.len());
     let keep: Vec<bool> =
         items.iter().map(|row| !known.contains(&key(row)) && seen.insert(key(row))).collect();

@@ -69,8 +69,8 @@ texts! {
     needs_no_grant: "a personal message needs no grant", "личному сообщению доступ не нужен";
     nobody: "Nobody would receive it: no grant counts now.",
         "Никто не получил бы её: сейчас ни один доступ не действует.";
-    holds_nothing: "He holds no grant.", "У сотрудника нет ни одного доступа.";
-    is_blocked: "He is blocked and receives nothing.",
+    holds_nothing: "They hold no grant.", "У сотрудника нет ни одного доступа.";
+    is_blocked: "They are blocked and receive nothing.",
         "Сотрудник заблокирован и ничего не получает.";
     rest_of_receivers: "There are more; all of them: simoctl topic who",
         "Это не все; полный список: simoctl topic who";

@@ -235,7 +235,7 @@ fn problem_in_words(problem: &Problem, lang: Lang, connection: Option<&Connectio
     }
     let token = connection.and_then(|c| c.token.as_deref());
     if problem.status == 401 && token.is_some_and(|token| !token.starts_with("simo_")) {
-        let what = lang.pick("What was given as a token is none.", "То, что указано как токен, не токен.");
+        let what = lang.pick("That is not a SiMO token.", "Это не токен SiMO.");
         let hint = lang.pick(
             "A token begins with `simo_`: see --token, SIMO_TOKEN and `simoctl context show`.",
             "Токен начинается с `simo_`: см. --token, SIMO_TOKEN и `simoctl context show`.",

@@ -106,8 +106,8 @@ impl Printer {
     }
 
     /// Starts a list that is written row by row.
-    pub(crate) fn rows<T: Record>(&self) -> Rows<'_, T> {
-        Rows {
+    pub(crate) fn rows<T: Record>(&self) -> ListOutput<'_, T> {
+        ListOutput {
             printer: self,
             for_people: Vec::new(),
             columns: listed::<T>(),
@@ -173,8 +173,8 @@ impl Printer {
     }
 }
 
-/// The rows of a list being written; [`Rows::finish`] completes the table or array.
-pub(crate) struct Rows<'p, T: Record> {
+/// The rows of a list being written; [`ListOutput::finish`] completes the table or array.
+pub(crate) struct ListOutput<'p, T: Record> {
     printer: &'p Printer,
     columns: Vec<&'static Column<T>>,
     /// The values of all rows: a table's layout needs the last one.
@@ -183,7 +183,7 @@ pub(crate) struct Rows<'p, T: Record> {
     out: io::BufWriter<io::Stdout>,
 }
 
-impl<T: Record> Rows<'_, T> {
+impl<T: Record> ListOutput<'_, T> {
     pub(crate) fn push(&mut self, record: &T) -> io::Result<()> {
         let first = self.count == 0;
         self.count += 1;

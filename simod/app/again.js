@@ -1,21 +1,22 @@
 /**
- * After an update the server no longer has the folder that an open page loads from: the page is loaded again, once, and then names
- * the new folder. This script lies outside the folders, under a fixed name, because all else may be missing.
+ * After an update the server no longer has the folder from which an open page loads its files: then the page is reloaded
+ * once, and gets the new folder's name. This script has a fixed name outside the folders, because everything else may be
+ * missing.
  */
 "use strict";
 
 /**
- * @param {() => void} [before] what to do before the page is loaded again
- * @returns {boolean} whether that may help
+ * @param {() => void} [before] what to do before the page is reloaded
+ * @returns {boolean} whether the page is being reloaded
  */
 function loadAgain(before = () => {}) {
     try {
         const last = Number(sessionStorage.getItem("reloaded"));
-        // A minute later it may help once more.
+        // A minute later another try may help.
         if (!navigator.onLine || Date.now() - last < 60_000) return false;
         sessionStorage.setItem("reloaded", String(Date.now()));
     } catch {
-        // A browser that keeps nothing may load it again for ever.
+        // A browser that stores nothing could reload it for ever.
         return false;
     }
     before();

@@ -4,13 +4,13 @@ import { read } from "./db.js";
 import { forget } from "./forget.js";
 import { lang, say } from "./lang.js";
 
-/** Where the API is, wherever the app is nested. */
+/** The API's address; the app may be nested under a path. */
 const API = new URL("../api/v1", new URL("./", location.href)).href;
 
 /** Milliseconds for an answer. */
 const ANSWERED_WITHIN = 10_000;
 
-/** What went wrong, in words for the person. */
+/** An error, in words for the person. */
 export class Problem extends Error {
     /**
      * @param {string} code
@@ -23,7 +23,7 @@ export class Problem extends Error {
         this.status = more.status ?? 0;
         this.hint = more.hint ?? "";
         this.field = more.field ?? "";
-        /** Seconds; 0: the server did not say. */
+        /** Seconds; 0 if the server did not say. */
         this.retryAfter = more.retryAfter ?? 0;
     }
 }
@@ -38,7 +38,7 @@ export function headers(token) {
 }
 
 /**
- * The address of a part of the API.
+ * The address of an API route.
  * @param {string} path
  */
 export function apiUrl(path) {
@@ -49,8 +49,8 @@ export function apiUrl(path) {
  * Calls the server as this phone, if it is paired.
  * @param {string} method
  * @param {string} path
- * @param {{body?: any, within?: number, as?: string}} [more] `as`: the token, where it is not the present pairing's
- * @returns {Promise<any>} what it answered
+ * @param {{body?: any, within?: number, as?: string}} [more] `as`: a token other than the current pairing's
+ * @returns {Promise<any>} its answer
  * @throws {Problem}
  */
 export async function call(method, path, { body, within = ANSWERED_WITHIN, as } = {}) {
@@ -67,7 +67,7 @@ export async function call(method, path, { body, within = ANSWERED_WITHIN, as } 
             cache: "no-store",
             credentials: "omit",
             redirect: "error",
-            // A receipt outlives the page that wrote it; browsers limit these to 64 KiB.
+            // A receipt must survive the page that wrote it; browsers limit such requests to 64 KiB.
             keepalive: json !== undefined && json.length < 30_000,
         });
         const text = response.status === 204 ? "" : await response.text();
@@ -125,13 +125,13 @@ export function problem(response, text) {
             retryAfter: Number(response.headers.get("Retry-After")) || 0,
         });
     } catch {
-        // Only simod's own 401 ends a pairing, never a proxy's.
+        // Only simod's own 401 ends a pairing, not a proxy's.
         return notOurs(response.status === 401 ? 502 : response.status);
     }
 }
 
 /**
- * Makes a sentence of the server's words, unless they begin with a name or code that must stay as it is.
+ * Makes a sentence of the server's text, unless it begins with a name or code that must stay as it is.
  * @param {string} text
  */
 function sentence(text) {

@@ -1,4 +1,4 @@
-/** The app: what is shown at which address. */
+/** The app: shows the view that belongs to the address. */
 import { cameFrom, toList } from "./back.js";
 import { loadClock } from "./clock.js";
 import { read } from "./db.js";
@@ -13,7 +13,7 @@ import { load } from "./model.js";
 import { atStart, startWorker } from "./push.js";
 import { loadTexts, texts } from "./texts.js";
 
-/** Parts that most visits do not need. @type {Record<string, (detail: string) => Promise<View>>} */
+/** Loaded on demand, because most visits do not need them. @type {Record<string, (detail: string) => Promise<View>>} */
 const PARTS = {
     pair: async (code) => (await import("./views/pair.js")).pairView(code, begin, entered),
     gone: async (reason) => (await import("./views/gone.js")).goneView(reason, begin, entered),
@@ -29,9 +29,9 @@ const PARTS = {
 let shell = null;
 /** @type {View | null} */
 let whole = null;
-/** Shown in place of the messages: pairing, with a link's code, or why the pairing ended. @type {{part: "pair" | "gone", detail: string} | null} */
+/** Shown instead of the messages: pairing, with a link's code, or why the pairing ended. @type {{part: "pair" | "gone", detail: string} | null} */
 let unpaired = null;
-/** Counts calls of `show`: one that is overtaken by a later one is dropped. */
+/** Counts calls of `show`: a call overtaken by a later one is dropped. */
 let asked = 0;
 
 /** @param {string} code of an invitation whose link was opened, or "" */
@@ -50,13 +50,13 @@ export async function start(code) {
     await show();
 }
 
-/** What a phone shows that is not paired: first why it is not any more. @returns {Promise<NonNullable<typeof unpaired>>} */
+/** The view of an unpaired phone: first the reason why its pairing ended. @returns {Promise<NonNullable<typeof unpaired>>} */
 async function outside() {
     const reason = await read("gone");
     return reason ? { part: "gone", detail: reason } : { part: "pair", detail: "" };
 }
 
-/** Starts what a paired phone needs; from now on the address chooses the part again. */
+/** Starts everything that a paired phone needs; from now on the address chooses the view again. */
 async function begin() {
     unpaired = null;
     await load();
@@ -64,7 +64,7 @@ async function begin() {
     atStart().catch((error) => console.warn("push:", error.message));
 }
 
-/** The person is done with pairing, with or without a new pairing. */
+/** The person has finished pairing or left it. */
 async function entered() {
     if (await device()) await begin();
     else unpaired = await outside();
@@ -72,7 +72,7 @@ async function entered() {
     await show();
 }
 
-/** Draws everything again, in another language. */
+/** Redraws everything in another language. */
 async function restart() {
     await loaded(loadTexts);
     shell?.end();
@@ -95,7 +95,7 @@ async function show() {
         if (!shell) alone(null);
         shell ??= frame();
         if (!shell.node.isConnected) put(document.body, shell.node);
-        // Anybody may write an address: the end of a pairing has none, nor have an object's own names.
+        // Addresses may be anything: the view of an ended pairing has none, and neither have built-in names of objects.
         const part = name !== "gone" && Object.hasOwn(PARTS, name) ? PARTS[name] : null;
         const view = part && (await loaded(() => part(detail)));
         if (mine === asked) shell.show(view, name);
@@ -108,7 +108,7 @@ async function show() {
 }
 
 /**
- * A view that has the screen to itself.
+ * A view that takes the whole screen.
  * @param {View | null} view
  */
 function alone(view) {
@@ -122,17 +122,17 @@ function alone(view) {
     view.first?.focus();
 }
 
-/** @returns {[string, string]} which part, and of what */
+/** @returns {[string, string]} the view's name, and what it shows */
 function address() {
     const [, name, detail = ""] = /^#([^=]*)=?(.*)$/.exec(location.hash) ?? ["", ""];
     if (name !== "pair") return [name, decoded(detail)];
-    // An invitation's link was opened in a page that is already loaded.
+    // An invitation's link was opened while the page was already loaded.
     history.replaceState(null, "", "./#pair");
     if (detail) unpaired = { part: "pair", detail: decoded(detail) };
     return ["pair", ""];
 }
 
-/** @param {string} text from the address, which may be broken */
+/** @param {string} text from the address, possibly malformed */
 function decoded(text) {
     try {
         return decodeURIComponent(text);
@@ -150,10 +150,10 @@ function onKey(event) {
 on("open", (id) => {
     location.hash = id ? `#m=${encodeURIComponent(id)}` : "";
 });
-// In another window, perhaps by another person.
+// Paired in another window, perhaps by another person.
 on("paired", (_, isElsewhere) => isElsewhere && location.reload());
 on("gone", ({ reason }) => {
-    // It ends because another pairing is replacing it.
+    // It ends because another pairing replaces it.
     if (unpaired?.part === "pair" || location.hash === "#pair") return;
     unpaired = { part: "gone", detail: reason };
     void show();

@@ -1,8 +1,8 @@
-/** Keeps the screen on while the page is visible; browsers release the lock whenever it is hidden. */
+/** Keeps the screen on while the page is visible; browsers release the lock whenever the page is hidden. */
 
 /**
  * @param {(held: boolean) => void} told
- * @returns {() => void} lets the screen go dark again
+ * @returns {() => void} releases the lock
  */
 export function stayAwake(told) {
     /** @type {WakeLockSentinel | null} */
@@ -15,7 +15,7 @@ export function stayAwake(told) {
             told(true);
             if (ended) await lock.release();
         } catch {
-            // There is no lock over http, and none with a low battery.
+            // Browsers refuse the lock over http and with a low battery.
             told(false);
         }
     };

@@ -1,4 +1,4 @@
-/** Back to the list, through the history where the person came from there: else a phone's own Back would go in circles. */
+/** Back to the list: through the history if the person came from there, or the phone's own Back would go in circles. */
 
 let fromList = false;
 

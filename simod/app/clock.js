@@ -1,17 +1,17 @@
-/** The server's time. A phone's clock may be hours off, and what is over is so by the server's. */
+/** The server's time. A phone's clock may be hours off, and the server's decides when a message expires. */
 import { read, writeWhilePaired } from "./db.js";
 import { emit, on } from "./events.js";
 
-/** Minutes by which this phone's clock may be off before it is told so. */
+/** How many minutes this phone's clock may be off before we say so. */
 const CLOCK_MINUTES = 5;
 
-/** Milliseconds: an answer is under way so long, and says whole seconds. */
+/** Milliseconds of uncertainty: an answer may take this long, and its time is in whole seconds. */
 const UNSURE = 5_000;
 
-/** Milliseconds that this phone's clock is ahead; null: the server has not said. @type {number | null} */
+/** Milliseconds that this phone's clock is ahead; null: unknown. @type {number | null} */
 let ahead = null;
 
-/** Reads what the server said last. */
+/** Reads the offset stored last. */
 export async function loadClock() {
     ahead ??= (await read("clock")) ?? null;
 }
@@ -37,13 +37,13 @@ export function isOver(message) {
 }
 
 /**
- * Whether it is over without a doubt: the clock may have been set since the server said its time.
+ * Whether it has expired beyond doubt: the clock may have been set since the server told its time.
  * @param {{expires_at: string}} message
  */
 export function isSurelyOver(message) {
     return ahead !== null && isOver(message) && Date.parse(message.expires_at) <= Date.now();
 }
 
-// What is kept went with the pairing.
+// The stored offset is deleted with the pairing.
 on("gone", () => (ahead = null));
 on("paired", () => (ahead = null));

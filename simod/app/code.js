@@ -1,12 +1,12 @@
-/** Pairing codes, as people type and paste them. */
+/** Pairing codes as people type and paste them. */
 
 /** Cyrillic letters that look like a character of a code. */
 const LOOK_ALIKES = new Map([..."АВЕЗКМНОРСТУХ"].map((letter, place) => [letter, "ABE3KMHOPCTYX"[place]]));
 
-/** No character that is taken for another one. */
+/** The alphabet has no characters that are mistaken for each other. */
 const CODE = /^[2-9A-HJKMNP-Z]{10}$/;
 const DASHES = /[\s\u00a0\u2010-\u2015\u2212-]/g;
-/** A code among other words. */
+/** A code inside other text. */
 const AMONG_WORDS = /(?:^|[^0-9A-Z])([0-9A-Z]{4})[\s\u2010-\u2015-]?([0-9A-Z]{4})[\s\u2010-\u2015-]?([0-9A-Z]{2})(?![0-9A-Z])/;
 
 /** @param {string} typed */
@@ -16,7 +16,7 @@ function latin(typed) {
 }
 
 /**
- * The bare code in what was typed or pasted, which may be a whole link or message; empty when there is none.
+ * The bare code in typed or pasted text, which may be a whole link or message; empty if there is none.
  * @param {string} typed
  */
 export function normalize(typed) {
@@ -26,9 +26,9 @@ export function normalize(typed) {
 }
 
 /**
- * What is wrong with what is no code.
+ * The reason why a text is not a code.
  * @param {string} typed
- * @returns {"codeCyrillic" | "codeAlphabet" | "codeShort"} the text that says so
+ * @returns {"codeCyrillic" | "codeAlphabet" | "codeShort"} the name of the text for it
  */
 export function wrongIn(typed) {
     const letters = latin(typed).replace(DASHES, "");
@@ -37,7 +37,7 @@ export function wrongIn(typed) {
 }
 
 /**
- * As it is written on invitations: K7QD-M2XA-9F.
+ * The code as invitations show it: K7QD-M2XA-9F.
  * @param {string} code normalized
  */
 export function shown(code) {

@@ -1,28 +1,29 @@
 /**
- * What the phone keeps: facts by name, messages by id, and receipts in their order until the server has them. Page and worker
- * share one IndexedDB. Where the browser refuses it (private mode, a full disk), everything lives in memory until the page goes.
+ * The phone's storage: facts by name, messages by id, and receipts in order until the server has them. Page and worker
+ * share one IndexedDB. If the browser refuses it (private mode, a full disk), everything lives in memory until the page
+ * closes.
  */
 import { PLACE } from "./events.js";
 
 const STORES = ["facts", "messages", "receipts"];
 
 /**
- * Milliseconds that the browser may take to open the database: a push must not wait for one that hangs; a page that does not wait
- * takes a paired phone for a new one.
+ * Milliseconds that the browser may take to open the database: a push must not wait for one that hangs, but a page that
+ * gave up too soon would take a paired phone for a new one.
  */
 const OPENED_WITHIN = "document" in globalThis ? 10_000 : 1500;
 
 /** @type {Promise<IDBDatabase | null> | undefined} */
 let database;
 let lasting = true;
-/** What was kept until storing failed, on its way into memory. @type {Promise<void> | undefined} */
+/** After storing failed: loads the stored data into memory. @type {Promise<void> | undefined} */
 let memoryFilled;
 
 /** @type {Record<string, Map<IDBValidKey, any>>} */
 const memory = { facts: new Map(), messages: new Map(), receipts: new Map() };
 let numbered = 0;
 
-/** Whether what is kept outlives the page. */
+/** Whether stored data outlives the page. */
 export function isLasting() {
     return lasting;
 }
@@ -37,7 +38,7 @@ function opened() {
         const timer = setTimeout(none, OPENED_WITHIN);
         try {
             const request = indexedDB.open(PLACE, 1);
-            // Later versions only add: a page of the release before goes on.
+            // Later versions only add stores, so a page of the previous release still works.
             request.onupgradeneeded = () => {
                 request.result.createObjectStore("facts");
                 request.result.createObjectStore("messages", { keyPath: "id" });
@@ -70,7 +71,7 @@ function answered(request) {
 }
 
 /**
- * Changes what is kept, all of it or nothing. `work` may await only its changes: a transaction without requests commits itself.
+ * Changes stored data, all or nothing. `work` may await only its changes: a transaction without requests commits itself.
  * @template T
  * @param {(changes: Changes) => Promise<T>} work
  * @returns {Promise<T>}
@@ -84,9 +85,9 @@ export async function change(work) {
     try {
         return await inOneStep(db, work);
     } catch (error) {
-        // A mistake of ours is no full disk.
+        // An error of ours is not a full disk.
         if (!(error instanceof DOMException)) throw error;
-        // The disk is full. What came until now is kept there; all that comes is shown as long as the page is open.
+        // The disk is full. Earlier data stay stored there; new data live only as long as the page.
         lasting = false;
         await (memoryFilled ??= intoMemory(db).catch(() => {}));
         return work(inMemory);
@@ -109,7 +110,7 @@ async function inOneStep(db, work) {
         const [result] = await Promise.all([work(inTransaction(tx)), done]);
         return result;
     } catch (error) {
-        // All of it or nothing; perhaps it is at its end.
+        // All or nothing. After a DOMException the transaction may be over already.
         if (!(error instanceof DOMException)) tx.abort();
         throw error;
     }
@@ -162,14 +163,14 @@ export function read(name) {
 
 /**
  * @param {string} name
- * @param {any} value `undefined`: it is not known any more
+ * @param {any} value `undefined` deletes it
  */
 export function write(name, value) {
     return change(async (kept) => (value === undefined ? kept.remove("facts", name) : kept.put("facts", value, name)));
 }
 
 /**
- * The same while the phone is paired: what comes late leaves nothing behind.
+ * The same, but only while the phone is paired, so that late writes leave nothing behind.
  * @param {string} name
  * @param {any} value
  */
@@ -180,7 +181,7 @@ export function writeWhilePaired(name, value) {
 }
 
 /**
- * Forgets everything but the language, and a pairing that has begun.
+ * Deletes everything except the language and a pairing in progress.
  * @param {{dead?: string, next?: Device}} [more] `dead`: only if the pairing is the one of this token; `next`: the one that takes
  * its place, in the same step
  * @returns {Promise<boolean>} whether that was done
@@ -197,7 +198,7 @@ export async function erase({ dead, next } = {}) {
         return true;
     };
     const isDone = await change(work);
-    // What was kept until the disk was full is there still; a full disk takes no language, but gives things up.
+    // Data from before the disk was full are still stored; a full disk cannot store the language, but can delete.
     const db = isDone && !lasting && (await opened());
     if (db) await inOneStep(db, async (kept) => STORES.forEach(kept.clear)).catch(() => null);
     return isDone;

@@ -1,4 +1,4 @@
-/** Pairing and unpairing this phone, and the person's other phones. */
+/** Pairs and unpairs this phone, and the person's other phones. */
 import { Problem, call } from "./api.js";
 import { erase, read, write } from "./db.js";
 import { emitToAll } from "./events.js";
@@ -7,12 +7,12 @@ import { platform } from "./platform.js";
 import { sendAll } from "./receipts.js";
 import { within } from "./subscribe.js";
 
-/** Milliseconds before each repeat of a pairing that got no answer. */
+/** Milliseconds before each retry of a pairing without an answer. */
 const AGAIN = [1000, 3000];
-/** Milliseconds for an answer: codes may wait to be looked up. */
+/** Milliseconds for an answer: codes may have to wait for their lookup. */
 const PAIRED_WITHIN = 15_000;
 
-/** Milliseconds that saying goodbye to the pairing before may take, at each step. */
+/** Milliseconds for each step of leaving the previous pairing. */
 const LEFT_WITHIN = 4000;
 
 /** @returns {Promise<Device | undefined>} */
@@ -21,7 +21,7 @@ export function device() {
 }
 
 /**
- * Whose code it is; asking does not use it up.
+ * The person that a code belongs to; asking does not use it up.
  * @param {string} code
  * @returns {Promise<{client: string, first_name: string}>}
  */
@@ -30,26 +30,26 @@ export function preview(code) {
 }
 
 /**
- * The code that the person has said yes to, whose answer was lost.
+ * The code of a pairing that the person has confirmed, but whose answer was lost.
  * @returns {Promise<string | undefined>}
  */
 export async function begun() {
     return (await read("pairing"))?.code;
 }
 
-/** The person thought better of it. */
+/** The person gave up the pairing in progress. */
 export async function abandon() {
     await write("pairing", undefined);
 }
 
-/** With this key a lost answer can be asked for again. */
+/** A key of our own, with which a lost answer can be fetched again. */
 function ownKey() {
     const random = crypto.getRandomValues(new Uint8Array(24));
     return btoa(String.fromCharCode(...random)).replaceAll("+", "-").replaceAll("/", "_");
 }
 
 /**
- * Pairs this phone. If the answer is lost, the same code and key bring it again, even after the page was closed.
+ * Pairs this phone. If the answer is lost, the same code and key fetch it again, even after the page was closed.
  * @param {{code: string, name: string}} asked
  * @returns {Promise<Device>}
  */
@@ -65,20 +65,20 @@ export async function pair({ code, name }) {
     /** @type {Device} */
     const paired = { token: answer.token, id: answer.device_id, name, platform: body.platform, employee: answer.employee };
     await replace(paired);
-    // So that the browser does not clear it away when the disk fills up. Firefox asks the person, who may never answer.
+    // Ask the browser not to delete our data when the disk fills up. In Firefox this asks the person, who may never answer.
     void navigator.storage?.persist?.().catch(() => false);
     return paired;
 }
 
 /**
- * At any moment one of the two pairings is kept, or what brings the new one again.
+ * At every moment either pairing is stored, or the key that fetches the new one again.
  * @param {Device} next
  */
 async function replace(next) {
     const old = await device();
     if (old) {
         await within(sendAll(), LEFT_WITHIN).catch(() => null);
-        // Before the next person has this browser: what was pushed to the one before must not become his.
+        // Before another person gets this browser: pushes to the previous one must not reach them.
         await quiet();
     }
     await erase({ next });

@@ -1,4 +1,4 @@
-/** Elements. Texts go in as text nodes only: nothing that was received is ever read as markup. */
+/** Elements. Texts become text nodes only: nothing received is ever parsed as markup. */
 
 /** @typedef {Node | string | number | null | undefined | false} Child */
 
@@ -6,7 +6,7 @@
  * An element with its attributes, listeners (`onclick: f`) and children.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
- * @param {Record<string, any>} [attributes] those that are false, null or undefined are left out
+ * @param {Record<string, any>} [attributes] false, null and undefined ones are left out
  * @param {...(Child | Child[])} children
  * @returns {HTMLElementTagNameMap[T]}
  */
@@ -22,7 +22,7 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 /**
- * Replaces what a node contains.
+ * Replaces a node's content.
  * @param {Element} node
  * @param {...(Child | Child[])} children
  */
@@ -37,7 +37,7 @@ function shown(children) {
 }
 
 /**
- * A button that cannot be pressed twice while it is at work.
+ * A button that cannot be pressed again while its action runs.
  * @param {string} text
  * @param {() => any} f
  * @param {Record<string, any>} [attributes]
@@ -57,7 +57,7 @@ export function button(text, f, attributes = {}) {
 }
 
 /**
- * One of the facts in a `dl`.
+ * An entry of a `dl`.
  * @param {string} name
  * @param {Child} value
  */
@@ -69,7 +69,7 @@ export function fact(name, value) {
  * Shows a dialog until it is answered.
  * @template T
  * @param {Record<string, any>} attributes
- * @param {T} no what Esc answers
+ * @param {T} no the answer for Esc
  * @param {(answer: (value: T) => void) => Child[]} content
  * @returns {Promise<T>}
  */

@@ -1,6 +1,6 @@
-/** What parts of the app tell each other, in this window, or in all that this browser has. */
+/** Events between parts of the app, in this window or in all windows of the browser. */
 
-/** This SiMO among others of the same origin, in names of what the browser keeps for all of it. */
+/** Tells this SiMO's data from those of others on the same origin, in names that the browser shares per origin. */
 export const PLACE = `simo ${new URL("./", location.href).pathname}`;
 
 const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel(PLACE) : null;
@@ -9,7 +9,7 @@ const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel(PLACE) :
 const listeners = new Map();
 
 /**
- * Calls `f` with each `name`, until the function that is returned is called.
+ * Calls `f` for each event `name`, until the returned function is called.
  * @param {string} name
  * @param {(detail: any, isElsewhere: boolean) => void} f
  */
@@ -30,7 +30,7 @@ export function emit(name, detail = null) {
 }
 
 /**
- * Tells other windows, too; the worker hears nothing.
+ * Sends the event to other windows, too; the worker does not hear it.
  * @param {string} name
  * @param {any} [detail]
  */

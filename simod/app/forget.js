@@ -1,24 +1,24 @@
-/** When the phone is unpaired, by the person or by the server, nothing that was received stays. */
+/** When the phone is unpaired, by the person or by the server, no received data stay. */
 import { erase, write } from "./db.js";
 import { emitToAll } from "./events.js";
 import { closeNotifications, registration } from "./registration.js";
 
 /**
  * @param {"left" | "dead"} reason
- * @param {string} [dead] the token that the server does not know any more: perhaps another one has its place by now
+ * @param {string} [dead] the token that the server no longer knows; another pairing may have replaced it by now
  */
 export async function forget(reason, dead) {
     if (!(await erase({ dead }))) return;
-    // Until the person was told, be it at the next start.
+    // Kept until the person has been told, perhaps only at the next start.
     await write("gone", reason);
     await quiet();
     emitToAll("gone", { reason });
 }
 
-/** Takes away what the system shows and holds for a pairing. */
+/** Closes the notifications of a pairing and ends its subscription. */
 export async function quiet() {
     await closeNotifications();
-    // Otherwise the push service goes on taking pushes for the person who had this browser.
+    // Otherwise the push service keeps accepting pushes for the previous person.
     await (await registration())?.pushManager?.getSubscription().then((subscription) => subscription?.unsubscribe()).catch(() => false);
     await navigator.clearAppBadge?.().catch(() => null);
 }

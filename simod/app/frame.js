@@ -1,4 +1,4 @@
-/** The paired phone's screen: lines on top, the list, beside or over it one message or part, and the navigation. */
+/** The paired phone's screen: notices on top, the list, one message or view beside or over it, and the navigation. */
 import { el, put } from "./dom.js";
 import { on } from "./events.js";
 import { isUnread } from "./messages.js";
@@ -39,7 +39,7 @@ export function frame() {
         node,
         /**
          * @param {View | null} view null: the list alone
-         * @param {string} name of its place
+         * @param {string} name of its place in the navigation
          */
         show(view, name) {
             current?.end?.();

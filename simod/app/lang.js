@@ -1,4 +1,4 @@
-/** The language that the person reads. */
+/** The language of the app. */
 import { read, write } from "./db.js";
 
 /** @type {Lang} */
@@ -8,7 +8,7 @@ export function lang() {
     return current;
 }
 
-/** Reads what was chosen; before the first text is shown. */
+/** Reads the chosen language; call before showing the first text. */
 export async function loadLang() {
     const chosen = await read("lang");
     if (chosen === "ru" || chosen === "en") current = chosen;
@@ -21,7 +21,7 @@ export async function setLang(chosen) {
 }
 
 /**
- * The text in that language.
+ * The text in the current language.
  * @template T
  * @param {{en: T, ru: T}} text
  * @returns {T}
@@ -31,7 +31,7 @@ export function say(text) {
 }
 
 /**
- * The form that goes with a number.
+ * The plural form for a number.
  * @param {number} n
  * @param {Partial<Record<Intl.LDMLPluralRule, string>> & {other: string}} forms
  */

@@ -10,23 +10,23 @@ import { closeNotifications } from "./registration.js";
 import { closeRead } from "./shown.js";
 import { events } from "./sse.js";
 
-/** Milliseconds; the protocol's numbers. */
+/** Milliseconds; the protocol's values. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
-/** At a wall, where nobody touches the page. */
+/** On a wall, which nobody touches. */
 const LONGEST_AT_WALL = 10_000;
-/** A connection that lasted so long failed for the first time. */
+/** The first failure after a connection that lasted this long counts as the first in a row. */
 const LASTED = 30_000;
-/** Failures in a row that count where a connection was opened. */
+/** After a connection that opened, at most this many failures in a row count. */
 const MOST_OPENED = 3;
 const SILENT_FOR = 45_000;
 const REPLACED_LONGEST = 300_000;
 const HELD = 600_000;
 const BLOCKED_FOR = 40_000;
 const FETCHED_AGAIN_AFTER = 10_000;
-/** Messages that are kept in one step. */
+/** The most messages stored in one step. */
 const AT_ONCE = 200;
-/** Between the windows of one browser. */
+/** Milliseconds between reports from the window with the stream to the browser's others. */
 const TOLD_EVERY = 10_000;
 
 /** @typedef {"on" | "connecting" | "off" | "replaced" | "blocked"} Connection */
@@ -37,7 +37,7 @@ let state = "off";
 let run = null;
 /** Whether this window holds the stream, where windows share one. */
 let holds = false;
-/** When the window that holds it was heard, and whether to take it away. */
+/** When the window with the stream was last heard, and whether to take the stream from it. */
 let heard = 0;
 let taking = false;
 /** Ends the pause between two connections. */
@@ -54,12 +54,12 @@ function become(now) {
     tell();
 }
 
-/** What the connection is, for this window and those that share it. */
+/** Reports the connection's state to this window and those that share the stream. */
 function tell() {
     emitToAll("connection", state);
 }
 
-/** Holds the stream, or waits for another window to give it up, until it is stopped or the phone is unpaired. */
+/** Holds the stream, or waits for another window to release it, until stopped or unpaired. */
 export async function start() {
     if (run) return;
     const { signal } = (run = new AbortController());
@@ -73,7 +73,7 @@ export function stop() {
 }
 
 /**
- * One window of a browser holds the stream for all: each connection of a phone ends the one before.
+ * One window of a browser holds the stream for all, because each connection of a phone ends its previous one.
  * @param {AbortSignal} stopped
  */
 async function inTurn(stopped) {
@@ -83,7 +83,7 @@ async function inTurn(stopped) {
     const asked = taking ? { steal: true } : { signal: mine.signal };
     heard = Date.now();
     const waiting = setInterval(() => {
-        // A phone may have frozen the window that holds it.
+        // The system may have frozen the window with the stream.
         taking = !holds && document.visibilityState === "visible" && Date.now() - heard > SILENT_FOR;
         if (taking) end();
         if (holds) tell();
@@ -106,7 +106,7 @@ async function connections(stopped) {
     let failures = 0;
     let since = 0;
     const longer = () => {
-        // A proxy may end each after a while, though the server is there.
+        // A proxy may end every connection after a while even though the server is up.
         if (state === "on") failures = Date.now() - since > LASTED ? 0 : Math.min(failures, MOST_OPENED);
         return Math.min(FIRST_PAUSE * 2 ** failures++, location.hash === "#wall" ? LONGEST_AT_WALL : LONGEST_PAUSE);
     };
@@ -141,7 +141,7 @@ async function connections(stopped) {
  * One connection.
  * @param {AbortSignal} stopped
  * @param {() => void} arrived
- * @returns {Promise<boolean>} whether another connection of this phone took its place
+ * @returns {Promise<boolean>} whether another connection of this phone has replaced it
  */
 async function hold(stopped, arrived) {
     const { id: whose, token } = (await read("device")) ?? {};
@@ -156,7 +156,7 @@ async function hold(stopped, arrived) {
     const work = async () => {
         busy = true;
         while (messages.length + states.length && !aborted.signal.aborted) {
-            // The newest first: an alarm does not stand behind the thousands that waited while the phone was away.
+            // The newest first: an alarm must not wait behind the thousands that piled up while the phone was away.
             if (messages.length) await received(messages.splice(-AT_ONCE), whose);
             else await elsewhere(states.splice(0));
         }
@@ -175,7 +175,7 @@ async function hold(stopped, arrived) {
             cache: "no-store",
             credentials: "omit",
         });
-        // A proxy answers 200 with a page of its own.
+        // A proxy may answer 200 with a page of its own.
         const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
         if (!response.ok || !response.body || !isStream) {
             const refused = problem(response, await response.text());
@@ -184,7 +184,7 @@ async function hold(stopped, arrived) {
         }
         noteClock(response);
         become("on");
-        // What waits here goes at once; then that what was missed is here, too.
+        // Receipts that wait are sent at once; later those of missed messages.
         sendAll().catch(() => null);
         void complete(aborted.signal);
         for await (const { event, data } of events(response.body, alive)) {
@@ -195,7 +195,7 @@ async function hold(stopped, arrived) {
             } else if (event === "state") {
                 states.push(JSON.parse(data));
             }
-            // What comes while this is kept goes together in the next step.
+            // Events that arrive while we store are stored together in the next step.
             if (!busy) void work().catch(end);
         }
         return false;
@@ -207,7 +207,7 @@ async function hold(stopped, arrived) {
 }
 
 /**
- * Fetches what was missed, until that is done or the connection ends.
+ * Fetches missed messages, until that succeeds or the connection ends.
  * @param {AbortSignal} ended
  */
 async function complete(ended) {
@@ -215,7 +215,7 @@ async function complete(ended) {
         try {
             const isFirst = !(await read("complete"));
             const fresh = (await catchUp()).filter(isUnread);
-            // The list of a phone that was paired just now is no news.
+            // The messages of a newly paired phone are no news.
             if (fresh.length && !isFirst) emitToAll("arrived", fresh);
             await closeRead();
             return await sendAll();
@@ -229,7 +229,7 @@ async function complete(ended) {
 async function received(messages, whose) {
     const fresh = await keep(messages, whose);
     if (fresh.length) emitToAll("arrived", fresh);
-    // The next alarm does not wait until the server has the receipt of this one.
+    // The next alarm must not wait until the server has this one's receipt.
     sendAll().catch(() => null);
 }
 

@@ -1,9 +1,9 @@
 /**
- * Loads a part of the app when it is needed; if the server no longer has it, `again.js` loads the page again.
+ * Loads a part of the app on demand; if the server no longer has it, `again.js` reloads the page.
  *
  * @template T
  * @param {() => Promise<T>} load
- * @param {() => void} [before] what to do before the page is loaded again
+ * @param {() => void} [before] what to do before the page is reloaded
  * @returns {Promise<T>}
  */
 export async function loaded(load, before) {

@@ -1,4 +1,4 @@
-/** The first module: takes an invitation's code out of the address at once, and loads the app. */
+/** The first module: removes an invitation's code from the address at once, and loads the app. */
 import { loaded } from "./load.js";
 
 const invited = /^#pair=(.+)/.exec(location.hash)?.[1] ?? "";

@@ -1,21 +1,21 @@
-/** The messages that are kept: each once, however often and by whichever channel it comes. */
+/** The stored messages: each once, however often and by whichever channel it arrives. */
 import { Problem, call } from "./api.js";
 import { isOver, serverNow } from "./clock.js";
 import { change, read, writeWhilePaired } from "./db.js";
 import { emitToAll } from "./events.js";
 
-/** Rows of a page of the server's list. */
+/** Rows on a page of the server's list. */
 const PAGE = 200;
-/** Rows of the first page of what was missed: each push asks for it, and mostly nothing was. */
+/** Rows on the first page when catching up: each push does that, and mostly nothing was missed. */
 const FIRST_PAGE = 30;
 
-/** Milliseconds: the server takes no message that is over later than that. */
+/** Milliseconds: no message that the server accepts lives longer. */
 const LONGEST_TTL = 28 * 86_400_000;
 
-/** Milliseconds: how long a message counts that does not say so. */
+/** Milliseconds: the life of a message that names no end. */
 const DAY = 86_400_000;
 
-/** Milliseconds that are read again. */
+/** Milliseconds before the last complete point that are read again. */
 const OVERLAP = 900_000;
 
 /** @typedef {SentMessage & {partial?: boolean, head?: boolean}} Sent */
@@ -57,7 +57,7 @@ export function isMissed(message) {
 }
 
 /**
- * Whether somebody still waits for its acknowledgement.
+ * Whether it still waits for its acknowledgement.
  * @param {Message} message
  */
 export function isOpen(message) {
@@ -65,7 +65,7 @@ export function isOpen(message) {
 }
 
 /**
- * What came, with something in each place that is relied on; null: it has no id.
+ * A received message with defaults for all fields that we rely on; null if it has no id.
  * @param {any} sent
  * @returns {Sent | null}
  */
@@ -79,16 +79,16 @@ export function sound(sent) {
     };
 }
 
-/** Whose messages are kept here: the pairing's id. @returns {Promise<string | undefined>} */
+/** The pairing that the stored messages belong to: its id. @returns {Promise<string | undefined>} */
 export async function owner() {
     return (await read("device"))?.id;
 }
 
 /**
- * Keeps what came, with the receipt that it is here, in one step.
+ * Stores received messages, together with their receipts for delivery, in one step.
  * @param {Sent[] | null} came
- * @param {string | undefined} whose the pairing for which it was sent: perhaps another person's has its place by now
- * @returns {Promise<Message[]>} those that are new here
+ * @param {string | undefined} whose the pairing that they were sent to: another person's may have replaced it by now
+ * @returns {Promise<Message[]>} the new ones
  */
 export async function keep(came, whose) {
     const items = (came ?? []).map(sound).filter((sent) => sent !== null);
@@ -101,7 +101,7 @@ export async function keep(came, whose) {
             const known = await kept.get("messages", sent.id);
             const message = merged(known, sent);
             if (!known) fresh.push(message);
-            // The head alone is not the message.
+            // The head alone does not count as delivered.
             if (!message.head && !message.old && !message.receipts.delivered) {
                 const at = new Date().toISOString();
                 message.receipts.delivered = { at };
@@ -121,7 +121,7 @@ export async function keep(came, whose) {
  * @returns {Message}
  */
 function merged(known, sent) {
-    // A push comes while somebody wants it to be seen.
+    // A push only comes while its message is current.
     if (!known) return { ...sent, old: !sent.partial && isOver(sent) && sent.state !== "queued", receipts: {} };
     const text = sent.partial && !known.partial ? known : sent;
     return {
@@ -135,7 +135,7 @@ function merged(known, sent) {
 }
 
 /**
- * The person's deliveries moved, by whichever phone.
+ * Changed states of the person's deliveries, from any of their phones.
  * @param {{id: string, state: DeliveryState}[]} said
  */
 export async function moved(said) {
@@ -150,7 +150,7 @@ export async function moved(said) {
 }
 
 /**
- * All that are kept, the newest first.
+ * All stored messages, the newest first.
  * @returns {Promise<Message[]>}
  */
 export async function all() {
@@ -176,7 +176,7 @@ export function one(id) {
 }
 
 /**
- * A message with all its text, from the server where only its head is here.
+ * A message with its whole text, fetched from the server if only its head is here.
  * @param {string} id
  * @returns {Promise<Message | undefined>}
  */
@@ -187,7 +187,7 @@ export async function whole(id) {
     try {
         await keep([await call("GET", `/device/messages/${encodeURIComponent(id)}`)], whose);
     } catch (error) {
-        // Its push was on the way to the person who had this browser before.
+        // Its push was meant for the person who had this browser before.
         if (known && error instanceof Problem && error.status === 404) await drop(id);
         else if (!known) throw error;
     }
@@ -204,8 +204,8 @@ async function drop(id) {
 let catching;
 
 /**
- * Fetches what was missed: the server's list is the truth. Calls at the same time share one run.
- * @returns {Promise<Message[]>} what is new
+ * Fetches missed messages: the server's list is authoritative. Concurrent calls share one run.
+ * @returns {Promise<Message[]>} the new messages
  */
 export function catchUp() {
     catching ??= pages().finally(() => (catching = undefined));
@@ -213,8 +213,8 @@ export function catchUp() {
 }
 
 /**
- * Down to what was complete the last time. Not what is known here ends it: the stream brings the newest, the person's own
- * scrolling some pages, and a page may fail.
+ * Reads back to where the list was last complete. A known message does not end it: the stream brings the newest, the
+ * person's scrolling loads some pages, and a page may fail.
  */
 async function pages() {
     /** @type {Message[]} */
@@ -227,7 +227,7 @@ async function pages() {
     let cursor = "";
     do {
         const page = await call("GET", `/device/messages?limit=${cursor ? PAGE : FIRST_PAGE}${cursor}`);
-        // Another person's now, or nobody's.
+        // The phone was paired with another person, or unpaired.
         if ((await owner()) !== id) return fresh;
         fresh.push(...await keep(page.items, id));
         /** @type {number[]} */
@@ -242,7 +242,7 @@ async function pages() {
     return fresh;
 }
 
-/** The cursor of the next page of `older`; `undefined`: none was fetched, null: there is none. @type {string | null | undefined} */
+/** The cursor of the next page of `older`; `undefined`: none was fetched yet, null: there is none. @type {string | null | undefined} */
 let before;
 
 /**
@@ -260,7 +260,7 @@ export async function older() {
 }
 
 /**
- * What the server finds among one's own messages, by words or in the query language.
+ * The person's own messages that the server finds, by words or in the query language.
  * @param {string} query
  * @returns {Promise<Message[]>}
  */

@@ -1,9 +1,9 @@
-/** The messages as the views see them: all that are kept, in memory, the newest first. */
+/** The messages for the views: all stored ones, in memory, the newest first. */
 import { change } from "./db.js";
 import { emit, on } from "./events.js";
 import { all, isUnread, newestFirst } from "./messages.js";
 
-/** More changes than this are not fetched one by one. */
+/** More changes than this are not read one by one. */
 const ONE_BY_ONE = 500;
 
 /** @type {Map<string, Message>} */
@@ -16,7 +16,7 @@ export function messages() {
     return sorted;
 }
 
-/** Reads all that is kept. */
+/** Reads all stored messages. */
 export async function load() {
     sorted = await all();
     known = new Map(sorted.map((message) => [message.id, message]));
@@ -51,7 +51,7 @@ function settle(fresh) {
     emit("model", fresh);
 }
 
-/** Ids that changed while the changes before them were read. @type {Set<string> | "all"} */
+/** Ids that changed while earlier changes were being read. @type {Set<string> | "all"} */
 let waiting = new Set();
 let busy = false;
 
@@ -76,5 +76,5 @@ async function changed(ids) {
 
 on("messages", changed);
 on("gone", () => changed(null));
-// Another window or the worker may have changed them meanwhile.
+// Another window or the worker may have changed messages meanwhile.
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && changed(null));

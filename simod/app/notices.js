@@ -1,4 +1,4 @@
-/** The lines on top: what the person has to know about this phone now. */
+/** The notices on top: what the person must know about this phone now. */
 import { isLasting } from "./db.js";
 import { el, put } from "./dom.js";
 import { on } from "./events.js";
@@ -7,7 +7,7 @@ import { isSilent } from "./push.js";
 import { texts } from "./texts.js";
 import { offBy } from "./times.js";
 
-/** Milliseconds without a connection before the person is told. */
+/** Milliseconds without a connection before we tell the person. */
 const PATIENCE = 3000;
 
 let clockOff = 0;
@@ -20,7 +20,7 @@ export function isCutOff() {
     return connection() !== "on" && connection() !== "replaced" && Date.now() - lastOn > PATIENCE;
 }
 
-/** Since when, in milliseconds of the epoch, there was no connection. */
+/** Since when there has been no connection, in milliseconds of the epoch. */
 export function cutOffSince() {
     return lastOn;
 }
@@ -32,7 +32,7 @@ export function notices() {
     const draw = () => {
         const lines = current();
         const key = `${lines} ${saysSilent()}`;
-        // Screen readers would repeat a line that is put there again.
+        // Screen readers would repeat a line that is inserted again.
         if (key === shown) return;
         shown = key;
         const way = el("a", { href: "#/ring" }, texts().silentGo);
@@ -65,7 +65,7 @@ function current() {
     ].filter(Boolean);
 }
 
-/** Whether to say that this phone does not ring: over http another line says it. */
+/** Whether to say that this phone does not ring; over http another notice says so. */
 function saysSilent() {
     return isSecureContext && location.hash !== "#/ring" && isSilent();
 }

@@ -4,7 +4,7 @@ import { say } from "./lang.js";
 const AGENT = navigator.userAgent;
 
 export function isIos() {
-    // An iPad says that it is a Mac.
+    // An iPad claims to be a Mac.
     return /iPhone|iPad|iPod/.test(AGENT) || (/Macintosh/.test(AGENT) && navigator.maxTouchPoints > 1);
 }
 
@@ -12,17 +12,17 @@ export function isAndroid() {
     return /Android/.test(AGENT);
 }
 
-/** Whether it was opened from the home screen. */
+/** Whether the app was opened from the home screen. */
 export function isInstalled() {
     return Boolean(navigator.standalone) || matchMedia("(display-mode: standalone)").matches;
 }
 
-/** The server's name for it. */
+/** The platform's name in the protocol. */
 export function platform() {
     return isIos() ? "web-ios" : isAndroid() ? "web-android" : "web-desktop";
 }
 
-/** A name for the phone, which the person may change. */
+/** A default name for the phone, which the person may change. */
 export function suggestedName() {
     /** @type {[RegExp, string][]} */
     const browsers = [[/YaBrowser/, "Yandex"], [/Firefox|FxiOS/, "Firefox"], [/Edg/, "Edge"], [/Chrome|CriOS/, "Chrome"], [/Safari/, "Safari"]];

@@ -6,19 +6,19 @@ import { registration } from "./registration.js";
 import { isInstalled, isIos } from "./platform.js";
 import { subscribeAndTell, within } from "./subscribe.js";
 
-/** Milliseconds until the worker has to be there. */
+/** Milliseconds for the worker to become ready. */
 const READY_WITHIN = 10_000;
 
-/** Notifications at once where no push comes: more would only bury each other. */
+/** The most notifications at once in place of pushes: more would only bury each other. */
 const SHOWN_AT_ONCE = 5;
 
-/** Whether no push can come: there is no subscription, or the server does not know this one yet. */
+/** Whether no push can arrive: there is no subscription, or the server does not have the current one yet. */
 let withoutPush = false;
 
-/** Whether the worker was taken by the browser: if it is not there any more, the server has it end itself. */
+/** Whether the browser has accepted the worker. If it is gone later, the server has made it remove itself. */
 let isRegistered = false;
 
-/** Whether this phone rings, as far as is known; that it does is known by a test only. */
+/** Whether this phone is known not to ring; that it does, only a test can show. */
 export function isSilent() {
     return support() !== "ok" || permission() !== "granted" || withoutPush;
 }
@@ -57,7 +57,7 @@ function ready() {
 }
 
 /**
- * Asks the person and subscribes; browsers want a tap before it.
+ * Asks the person for permission, and subscribes; browsers require a tap before it.
  * @returns {Promise<"on" | "denied" | "dismissed" | "timeout" | "off" | "refused" | "noWorker" | "workerOff">}
  */
 export async function turnOn() {
@@ -86,13 +86,13 @@ async function isWorkerOff() {
  * @param {unknown} error
  */
 function failure(error) {
-    // In a private window Chromium grants the permission and refuses the subscription.
+    // In private windows Chromium grants the permission but refuses the subscription.
     if (error instanceof DOMException) return error.name === "NotAllowedError" ? "noWorker" : "timeout";
     if (!(error instanceof Problem)) return null;
     return error.code === "slow" ? "timeout" : error.status === 422 ? "refused" : null;
 }
 
-/** What stands between an alarm and this phone. */
+/** Everything that could keep an alarm from ringing on this phone. */
 export async function check() {
     const [worker, /** @type {OwnDevice} */ known, lastPush] = await Promise.all([
         registration(), call("GET", "/device"), read("lastPush"),
@@ -109,7 +109,7 @@ export async function check() {
     };
 }
 
-/** At each start: renews a lost subscription, and tells the server when the permission was taken away. */
+/** At each start: renews a lost subscription, and tells the server if the permission was revoked. */
 export async function atStart() {
     if (support() !== "ok" || !(await read("device"))) return;
     const allowed = permission() === "granted";
@@ -129,15 +129,15 @@ export async function atStart() {
     } else if (!allowed && known.channel.notifications) {
         const { kind } = known.channel;
         const keys = await read("keys");
-        // Without its keys the subscription cannot be named; it is gone anyhow.
+        // Without its keys we cannot name the subscription; it is gone anyway.
         const channel = kind === "webpush" && keys ? { kind, endpoint, keys } : { kind: "stream" };
         await call("PUT", "/device/channel", { body: { ...channel, notifications: false } });
     }
 }
 
 /**
- * Shows what came by the stream where no push will come: the browser cannot reach its push service, or the server has not
- * heard of a new subscription yet.
+ * Shows messages from the stream where no push will arrive: the browser cannot reach its push service, or the server does
+ * not have a new subscription yet.
  * @param {Message[]} fresh
  */
 async function showWithoutPush(fresh) {

@@ -1,15 +1,15 @@
-/** What the phone reports back, kept in order until the server has it. */
+/** Receipts, kept in order until the server has them. */
 import { Problem, call } from "./api.js";
 import { change } from "./db.js";
 import { emit, emitToAll } from "./events.js";
 
-/** Receipts of one request: the server takes a thousand, and a request that outlives its page 64 KiB. */
+/** Receipts in one request: the server accepts a thousand, and browsers 64 KiB in a request that outlives its page. */
 const AT_ONCE = 200;
 
-/** Milliseconds until a failed request is repeated, unless something else sends before. */
+/** Milliseconds until a failed request is repeated, unless another one is sent before. */
 const SENT_AGAIN_AFTER = 15_000;
 
-/** On their way now: `message kind`. @type {Set<string>} */
+/** Being sent now: `message kind`. @type {Set<string>} */
 const underWay = new Set();
 
 /** @param {QueuedReceipt} receipt */
@@ -18,10 +18,10 @@ function name(receipt) {
 }
 
 /**
- * Notes what happened, and sends it.
+ * Records a receipt, and sends it.
  * @param {string} id
  * @param {ReceiptKind} kind
- * @param {string} [by] who, at a shared screen
+ * @param {string} [by] the person, at a shared screen
  * @returns {Promise<Sent>}
  */
 export async function report(id, kind, by) {
@@ -30,7 +30,7 @@ export async function report(id, kind, by) {
 }
 
 /**
- * Notes what happened. The first receipt of a kind counts.
+ * Records a receipt. Only the first one of a kind counts.
  * @param {string} id
  * @param {ReceiptKind} kind
  * @param {string} [by]
@@ -48,7 +48,7 @@ export async function note(id, kind, by) {
     emitToAll("messages", [id]);
 }
 
-/** @typedef {"sent" | "later" | "blocked" | "gone"} Sent what became of all that waited */
+/** @typedef {"sent" | "later" | "blocked" | "gone"} Sent the result for all waiting receipts */
 
 /** @type {Promise<Sent> | undefined} */
 let sending;
@@ -56,7 +56,7 @@ let again = false;
 let retryTimer = 0;
 
 /**
- * Sends all that waits. What is noted meanwhile goes with it.
+ * Sends all waiting receipts, including those recorded meanwhile.
  * @returns {Promise<Sent>}
  */
 export function sendAll() {
@@ -97,7 +97,7 @@ async function sendSome(waiting) {
         const bad = new Set(refused.map((/** @type {{index: number}} */ { index }) => index));
         await settle(waiting, ({ message_id }, place) => (bad.has(place) ? "invalid" : unknown.includes(message_id) ? "unknown" : null));
     } catch (error) {
-        // The server can read nothing of it, and never will; a proxy's word is none.
+        // The server cannot read any of it, and never will; a proxy's answer does not count.
         if (!(error instanceof Problem) || ![400, 413, 422].includes(error.status) || error.code === "html") throw error;
         if (waiting.length === 1) await settle(waiting, () => "invalid");
         else for (const one of waiting) await sendSome([one]);
@@ -109,9 +109,9 @@ async function sendSome(waiting) {
 }
 
 /**
- * Takes away what the server has answered.
+ * Removes the receipts that the server has answered.
  * @param {Waiting} waiting
- * @param {(receipt: QueuedReceipt, place: number) => OwnReceipt["refused"] | null} why it did not take it
+ * @param {(receipt: QueuedReceipt, place: number) => OwnReceipt["refused"] | null} why the server refused it
  */
 async function settle(waiting, why) {
     const stored_at = new Date().toISOString();
@@ -131,7 +131,7 @@ async function settle(waiting, why) {
 }
 
 /**
- * How far a receipt has come.
+ * The progress of a receipt.
  * @param {Message} message
  * @param {ReceiptKind} kind
  * @returns {"none" | "kept" | "sent" | "stored" | "refused"}

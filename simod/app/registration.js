@@ -1,6 +1,6 @@
 /** The worker's registration and its notifications, in a page and in the worker itself. */
 
-/** @returns {Promise<ServiceWorkerRegistration | undefined>} */
+/** The registration, if there is one. @returns {Promise<ServiceWorkerRegistration | undefined>} */
 export async function registration() {
     const own = /** @type {{registration?: ServiceWorkerRegistration}} */ (globalThis).registration;
     return own ?? (await navigator.serviceWorker?.getRegistration("./").catch(() => undefined));

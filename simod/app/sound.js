@@ -1,4 +1,4 @@
-/** The wall's alarm: two tones in turn. Browsers allow sound only after a tap. */
+/** The wall's alarm: two alternating tones. Browsers allow sound only after a tap. */
 
 /** Seconds from one alarm to the next. */
 const EVERY = 2.5;
@@ -14,7 +14,7 @@ export function alarm() {
             const from = context.currentTime + at;
             const tone = new OscillatorNode(context, { frequency: pitch, type: "square" });
             const volume = new GainNode(context, { gain: 0 });
-            // Without a slope it clicks.
+            // Without a ramp it clicks.
             volume.gain.setValueAtTime(0, from);
             volume.gain.linearRampToValueAtTime(0.3, from + 0.02);
             volume.gain.setValueAtTime(0.3, from + 0.2);
@@ -26,7 +26,7 @@ export function alarm() {
     };
 
     return {
-        /** From a tap. */
+        /** To be called from a tap. */
         async allow() {
             context ??= new AudioContext();
             await context.resume();

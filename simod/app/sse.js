@@ -1,8 +1,8 @@
-/** Server-sent events, by fetch: EventSource sends no token. */
+/** Server-sent events over fetch: EventSource cannot send a token. */
 
 /**
  * @param {ReadableStream<Uint8Array>} body
- * @param {() => void} alive something came, be it a comment
+ * @param {() => void} alive called for any data, even a comment
  */
 export async function* events(body, alive) {
     const reader = body.getReader();

@@ -1,9 +1,9 @@
-/** The browser's subscription with its push service, and telling the server. */
+/** Subscribes at the browser's push service, and tells the server. */
 import { Problem, call } from "./api.js";
 import { writeWhilePaired } from "./db.js";
 import { say } from "./lang.js";
 
-/** Milliseconds: a browser without a way to its push service may never answer. */
+/** Milliseconds: a browser that cannot reach its push service may never answer. */
 const SUBSCRIBED_WITHIN = 15_000;
 
 /**
@@ -26,7 +26,7 @@ function bytes(text) {
 }
 
 /**
- * Whether a subscription was made for this key of the server: pushes signed with another one are refused.
+ * Whether a subscription was made with this key of the server: pushes signed with another one are refused.
  * @param {PushSubscription} subscription
  * @param {string} key
  */
@@ -36,7 +36,7 @@ function isFor(subscription, key) {
 }
 
 /**
- * Subscribes, unless that is done, and tells the server where to send.
+ * Subscribes if needed, and tells the server where to send pushes.
  * @param {ServiceWorkerRegistration} worker
  * @param {string} key
  */
@@ -50,6 +50,6 @@ export async function subscribeAndTell(worker, key) {
     const { endpoint, keys } = subscription.toJSON();
     const said = { p256dh: keys?.p256dh, auth: keys?.auth };
     await call("PUT", "/device/channel", { body: { kind: "webpush", endpoint, keys: said, notifications: true } });
-    // When the permission is taken away the subscription is gone, and `atStart` still has to name it to the server.
+    // After the permission was revoked the subscription is gone, but `atStart` still has to name it to the server.
     await writeWhilePaired("keys", said);
 }

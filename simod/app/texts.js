@@ -1,4 +1,4 @@
-/** The views' sentences in the language of the app; the other language is not even loaded. */
+/** The views' texts in the language of the app; the other language is not loaded. */
 import { Problem } from "./api.js";
 import { lang } from "./lang.js";
 
@@ -7,7 +7,7 @@ import { lang } from "./lang.js";
 /** @type {Texts} */
 let current;
 
-/** Loads the sentences; before the first of them is shown. */
+/** Loads the texts; call before showing the first of them. */
 export async function loadTexts() {
     current = lang() === "ru" ? (await import("./texts/ru.js")).ru : (await import("./texts/en.js")).en;
 }
@@ -17,7 +17,7 @@ export function texts() {
 }
 
 /**
- * What went wrong, for the person.
+ * An error's text for the person.
  * @param {unknown} error
  */
 export function wordsOf(error) {

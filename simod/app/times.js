@@ -21,7 +21,7 @@ export function timeOf(at) {
 }
 
 /**
- * Day and time; of today the time alone.
+ * Day and time; only the time if it is today.
  * @param {string} at
  */
 export function momentOf(at) {
@@ -58,7 +58,7 @@ function midnight(date) {
 }
 
 /**
- * How long something lasts, to the second: 3 h 05 min 09 s.
+ * A duration, to the second: 3 h 05 min 09 s.
  * @param {number} ms
  */
 export function duration(ms) {
@@ -72,7 +72,7 @@ export function duration(ms) {
 }
 
 /**
- * How far a clock is off.
+ * How far off a clock is.
  * @param {number} minutes
  */
 export function offBy(minutes) {

@@ -1,15 +1,15 @@
-/** What the app keeps, sends and receives. The server's side is docs/phone-protocol.md. */
+/** Data that the app stores, sends and receives. For the server's side see docs/phone-protocol.md. */
 
 type Lang = "ru" | "en";
 type ReceiptKind = "delivered" | "read" | "acknowledged";
 type DeliveryState = "queued" | "sent" | ReceiptKind | "failed" | "expired";
 
-/** What happened here, and since when the server has it. */
+/** When something happened here, and since when the server has the receipt. */
 interface OwnReceipt {
     at: string;
     by?: string;
     stored_at?: string;
-    /** The server did not take it: it does not know the message, or cannot read the receipt. */
+    /** The server refused it: it does not know the message, or cannot read the receipt. */
     refused?: "unknown" | "invalid";
 }
 
@@ -29,13 +29,13 @@ interface SentMessage {
     state: DeliveryState;
 }
 
-/** A message as it is kept here. */
+/** A message as stored here. */
 interface Message extends SentMessage {
-    /** It came by a push: what the posting system added is still to be fetched. */
+    /** It came by push: the posting system's data still have to be fetched. */
     partial?: boolean;
-    /** Its text is cut off, too. */
+    /** Its text is truncated, too. */
     head?: boolean;
-    /** It had expired before it came here: not unread, never to be acknowledged. */
+    /** It had expired before it came here: it never counts as unread or open. */
     old?: boolean;
     receipts: Partial<Record<ReceiptKind, OwnReceipt>>;
 }
@@ -54,7 +54,7 @@ interface Employee {
     client: string;
 }
 
-/** What this phone is since it was paired. */
+/** This phone's pairing. */
 interface Device {
     token: string;
     id: string;
@@ -63,7 +63,7 @@ interface Device {
     employee: Employee;
 }
 
-/** What the server knows of this phone. */
+/** The server's view of this phone. */
 interface OwnDevice {
     id: string;
     name: string;
@@ -85,7 +85,7 @@ interface PersonsDevice {
     this: boolean;
 }
 
-/** What is changed together, or not at all. */
+/** Changes applied together or not at all. */
 interface Changes {
     get(store: string, key: IDBValidKey): Promise<any>;
     all(store: string): Promise<any[]>;
@@ -95,7 +95,7 @@ interface Changes {
     clear(store: string): void;
 }
 
-/** What this app uses of a service worker's global scope. */
+/** The parts of a service worker's global scope that we use. */
 interface WorkerScope {
     registration: ServiceWorkerRegistration;
     location: Location;
@@ -130,16 +130,16 @@ interface Window {
     readonly trustedTypes?: { createPolicy(name: string, rules: any): any };
 }
 
-/** A part of the app as it is shown. */
+/** A view of the app. */
 interface View {
     title: string;
     node: HTMLElement;
     /** The message that it shows. */
     id?: string;
-    /** What has the focus first; else the heading. */
+    /** Gets the focus first; otherwise the heading does. */
     first?: HTMLElement;
-    /** It is on the screen now. */
+    /** Called when the view is on the screen. */
     shown?(): void;
-    /** Something else takes its place. */
+    /** Called when another view replaces it. */
     end?(): void;
 }

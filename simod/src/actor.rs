@@ -1,11 +1,12 @@
-//! Who acts: the caller of the request that is being served, as the audit names him.
+//! The caller of the request that is being served, as the audit names them.
 //!
-//! It goes along with the task and not through every signature, because all that changes anything would have to pass it
-//! on to the one place that writes it down ([`crate::store`]). What nobody asked for is done by `simod`.
+//! Kept with the task instead of passed through every signature: everything that changes data would have to hand it
+//! on to the one place that writes it down ([`crate::store`]). Work that no request asked for is attributed to
+//! `simod`.
 
 use std::{fmt, net::IpAddr, sync::OnceLock};
 
-/// What the daemon does of itself.
+/// The actor of work that the daemon does by itself.
 const OURSELVES: &str = "simod";
 
 tokio::task_local! {
@@ -36,32 +37,32 @@ impl fmt::Display for Origin {
 #[derive(Debug)]
 struct Acting {
     from: Origin,
-    /// Known once his token has been looked up.
+    /// Known once the token has been looked up.
     who: OnceLock<String>,
 }
 
-/// Who acts, and from where.
+/// The actor, and where the request came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Actor {
     /// Such as `operator ivanov`.
     pub(crate) who: String,
-    /// Such as his network address; nothing of what nobody asked for.
+    /// Such as their network address; `None` for work that no request asked for.
     pub(crate) from: Option<Origin>,
 }
 
-/// Serves a request.
+/// Serves a request that came from `from`.
 pub(crate) async fn serve<T>(from: Origin, request: impl Future<Output = T>) -> T {
     let who = OnceLock::new();
     ACTING.scope(Acting { from, who }, request).await
 }
 
-/// Says who the caller of the request is.
+/// Records the caller of the request.
 pub(crate) fn identify(who: impl FnOnce() -> String) {
-    // Outside a request there is nobody to identify.
+    // Outside a request there is no caller to identify.
     let _nobody = ACTING.try_with(|acting| acting.who.get_or_init(who).len());
 }
 
-/// Who acts now.
+/// The current actor.
 pub(crate) fn current() -> Actor {
     let acting = ACTING.try_with(|acting| Actor {
         who: acting.who.get().map_or("unknown", String::as_str).to_owned(),

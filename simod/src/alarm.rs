@@ -1,5 +1,6 @@
-//! Somebody is told when this instance is not ready, and when it is again: `alarm_command` gets the reason on its standard
-//! input. What it does with it (a text message, a call, a mail) is its own business; simod cannot send anything itself then.
+//! Reports that this instance is not ready, and that it is again: `alarm_command` gets the reason on its standard
+//! input. The program decides what to do with it (a text message, a call, a mail); simod cannot send anything itself
+//! then.
 
 use std::{
     collections::HashMap,
@@ -16,22 +17,22 @@ use tokio_util::task::TaskTracker;
 
 use crate::{app::App, background::keep_up_until_shutdown, health::Trouble};
 
-/// The same reason is told at most so often.
+/// The same reason is reported at most this often.
 const AGAIN_AFTER: Duration = Duration::from_mins(10);
 
 /// How long the program may run.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What was told.
+/// What has been reported.
 #[derive(Debug, Default)]
 struct Told {
-    /// Each reason, and when.
+    /// Each reason, and when it was last reported.
     reasons: HashMap<String, Instant>,
-    /// Since when we are not ready, and the last reason for it that was told.
+    /// Since when we are not ready, and the last reason reported for it.
     not_ready: Option<(Instant, Option<Text>)>,
 }
 
-/// What is to be told.
+/// A report to send.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
     NotReady(Text),
@@ -39,7 +40,7 @@ enum News {
 }
 
 impl Told {
-    /// What is to be told of the trouble that there is now, and otherwise when to look again though nothing changes.
+    /// The report that the current trouble calls for; otherwise when to check again even if nothing changes.
     fn learn(&mut self, trouble: Option<&Trouble>, now: Instant) -> Result<News, Option<Instant>> {
         self.reasons.retain(|_, then| now.duration_since(*then) < AGAIN_AFTER);
         let Some(Trouble { reason, .. }) = trouble else {
@@ -64,7 +65,7 @@ impl Told {
 }
 
 impl News {
-    /// For whoever reads it: both languages, and which instance it is.
+    /// The text of the report, in both languages, with the instance's name.
     fn in_words(&self, instance: &str) -> String {
         match self {
             Self::NotReady(reason) => format!(
@@ -83,7 +84,7 @@ impl News {
     }
 }
 
-/// Tells until shutdown, where a program is configured.
+/// Reports until shutdown, if a program is configured.
 pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     let Some(program) = &app.config.alarm_command else {
         return;
@@ -100,7 +101,7 @@ async fn tell(app: &App) {
     };
     let mut told = Told::default();
     let mut health = app.health.follow();
-    // That it is starting is no alarm.
+    // Starting up is no alarm.
     health.mark_unchanged();
     let mut look_at = None;
     loop {
@@ -125,7 +126,7 @@ async fn tell(app: &App) {
     }
 }
 
-/// Runs the program, which gets the text. What it writes to its standard error goes to our log.
+/// Runs the program with the text on its standard input. Its standard error goes to our log.
 async fn run(program: &Path, text: &str) {
     let ended = tokio::time::timeout(LIMIT, async {
         // The environment may hold our own secrets, and the database's.
@@ -140,7 +141,7 @@ async fn run(program: &Path, text: &str) {
             .kill_on_drop(true)
             .spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
-            // It need not read it.
+            // The program need not read its input.
             let _unread = stdin.write_all(text.as_bytes()).await;
         }
         child.wait().await
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(told.learn(Some(&full), at(2)), Err(None), "it goes on");
         assert_eq!(told.learn(Some(&away), at(3)), not_ready(&away), "another reason");
         assert_eq!(told.learn(None, at(4)), again(3, &away));
-        // It comes and goes: nobody wants to be told each time, but when it stays.
+        // Trouble that comes and goes is reported only if it stays.
         assert_eq!(told.learn(Some(&full), at(5)), Err(Some(at(11))));
         assert_eq!(told.learn(None, at(6)), Err(None));
         assert_eq!(told.learn(Some(&full), at(7)), Err(Some(at(11))));

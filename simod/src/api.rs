@@ -1,6 +1,6 @@
-//! The HTTP API: routers and what is common to all requests.
+//! The HTTP API: routers, and handling common to all requests.
 //!
-//! A handler is extractors in, typed result out; the extractor's type says who may call ([`auth`]).
+//! A handler takes extractors and returns a typed result; the extractor's type states which callers are let in ([`auth`]).
 
 mod admin;
 pub mod auth;
@@ -34,13 +34,13 @@ use utoipa_axum::router::OpenApiRouter;
 pub use self::{error::ApiError, peer::Peer};
 use crate::app::App;
 
-/// What handlers return.
+/// The result of a handler.
 pub type ApiResult<T> = Result<T, ApiError>;
 
 static ROUTES: LazyLock<Router<Arc<App>>> = LazyLock::new(|| Router::from(routes()));
 
-/// Makes the routes, which [`router`] does otherwise. Their description takes some MB meanwhile: what is made afterwards, as the
-/// database's connections, has them again.
+/// Builds the routes early; otherwise [`router`] does. Describing them takes some MB for a moment, which later
+/// allocations, such as the database's connections, reuse.
 pub fn prepare() {
     LazyLock::force(&ROUTES);
 }
@@ -53,10 +53,10 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(own_ca::routes())
         .fallback(middleware::no_such_route)
         .method_not_allowed_fallback(middleware::no_such_method)
-        // All in one: each layer costs a request two to four microseconds, more than most of what they do.
+        // One layer for everything: each costs a request two to four microseconds, more than most of them do.
         .layer(axum::middleware::from_fn_with_state(app.clone(), middleware::all));
     let router = match headers::cors(&app.config.cors_origins) {
-        // Its own answers are protected like ours, which are so for the second time.
+        // Answers that the CORS layer gives itself need these headers too; setting them twice on ours is harmless.
         Some(cors) => router.layer(cors).layer(axum::middleware::map_response_with_state(
             app.clone(),
             async |State(app): State<Arc<App>>, mut response: Response| {
@@ -69,7 +69,7 @@ pub fn router(app: Arc<App>) -> Router {
     router.with_state(app)
 }
 
-/// All routes, each with its description: what is not described is not routed.
+/// All routes with their descriptions: a route without a description is not routed.
 fn routes() -> OpenApiRouter<Arc<App>> {
     let versioned = OpenApiRouter::new()
         .merge(ingest::routes())

@@ -1,4 +1,4 @@
-//! What every part of a running simod shares.
+//! State shared by every part of a running simod.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -28,15 +28,15 @@ use crate::{
     tls::Tls,
 };
 
-/// How often a phone may say which way leads to it, in an hour.
+/// How often a phone may change its way, per hour.
 const WAYS_AN_HOUR: usize = 20;
 /// How often a phone may send itself a trial message.
 const TRIAL_EVERY: i64 = 30 * SECOND;
 
-/// The answer to one message: taken, refused, or the database could not.
+/// The result for one message: accepted, refused, or a database error.
 pub type IngestResult = Result<Result<PostedMessage, Refusal>, Arc<Error>>;
 
-/// What every part of a running simod shares.
+/// State shared by every part of a running simod.
 #[derive(Debug)]
 pub struct App {
     /// The configuration.
@@ -49,40 +49,39 @@ pub struct App {
     pub receipts: Batcher<Reported, Result<Recorded, Arc<Error>>>,
     /// The phones that hold a stream.
     pub streams: Arc<Streams>,
-    /// Who waits for what.
+    /// Wake-ups for background tasks.
     pub wake: Arc<Wake>,
-    /// Who has asked too often.
+    /// Rate limits of tokens and addresses.
     pub guard: Guard,
-    /// Phones that said which way leads to them.
+    /// Limits how often a phone may change its way.
     pub(crate) ways: PerPhone,
-    /// Phones that tried themselves.
+    /// Limits how often a phone may send itself a trial.
     pub(crate) trials: PerPhone,
-    /// Who reads and parses large bodies.
+    /// Receives and parses large bodies.
     pub bodies: Bodies,
-    /// Posts that were refused, until they are written.
+    /// Refused posts that are not written yet.
     pub(crate) refused_posts: Arc<Gathered>,
-    /// Held by whoever learns limits of tokens.
+    /// Held while tokens' limits are read.
     learning: tokio::sync::Mutex<()>,
-    /// What is counted.
+    /// Counters and gauges.
     pub metrics: Arc<Metrics>,
     /// The public half of the key with which browsers subscribe.
     vapid_key: OnceLock<String>,
-    /// What TCP is encrypted with.
+    /// What TCP is encrypted with, if it is.
     pub tls: Option<Arc<Tls>>,
     /// Whether commits succeed.
     pub health: Arc<Health>,
-    /// How the channels are.
+    /// The state of the channels.
     pub channels: watch::Sender<Vec<ChannelHealth>>,
-    /// Held by the strict batch that is being taken in.
+    /// Held while a strict batch is posted.
     pub(crate) strict: Arc<tokio::sync::Mutex<()>>,
-    /// Canceled when simod is about to stop: it is not ready any more, and claims nothing. The shutdown cancels it at the
-    /// latest.
+    /// Canceled when simod is about to stop: it is not ready any more, and claims nothing. The shutdown cancels it too.
     pub leaving: CancellationToken,
-    /// Canceled when simod is to stop: nothing new is accepted, streams end.
+    /// Canceled when simod has to stop: nothing new is accepted, streams end.
     pub shutdown: CancellationToken,
 }
 
-/// Wake-ups after a commit. Each is a hint: whoever waits also looks by himself now and then.
+/// Wake-ups after a commit. Each is only a hint: waiting tasks also poll now and then.
 #[derive(Debug)]
 pub struct Wake {
     /// Pushes were queued.
@@ -91,9 +90,9 @@ pub struct Wake {
     pub audiences: Notify,
     /// Messages wait to be indexed.
     pub words: Notify,
-    /// Something is new for streams and the live feed; the number only grows.
+    /// There is news for streams and the live feed; the number only grows.
     pub feed: watch::Sender<u64>,
-    /// The other instances are to be told.
+    /// The other instances have to be notified.
     pub others: Notify,
 }
 
@@ -110,13 +109,13 @@ impl Default for Wake {
 }
 
 impl Wake {
-    /// Wakes all: messages were accepted, or people and devices changed.
+    /// Wakes everything: messages were accepted, or people and devices changed.
     pub fn all(&self) {
         self.here();
         self.others.notify_one();
     }
 
-    /// Wakes all at this instance: another one has said that something happened.
+    /// Wakes everything at this instance: another one has signalled news.
     pub fn here(&self) {
         self.pushes.notify_one();
         self.audiences.notify_one();
@@ -124,7 +123,7 @@ impl Wake {
         self.feed.send_modify(|number| *number += 1);
     }
 
-    /// Something happened that streams and the live feed show.
+    /// Signals news for streams and the live feed.
     pub fn feed(&self) {
         self.feed.send_modify(|number| *number += 1);
         self.others.notify_one();
@@ -186,9 +185,9 @@ impl App {
         self.vapid_key.get().cloned()
     }
 
-    /// The channel `webpush` is on.
+    /// Called when the channel `webpush` is on.
     pub(crate) fn set_vapid_key(&self, public: &str) {
-        // It is set up once.
+        // The key is set once.
         let _ = self.vapid_key.set(public.to_owned());
     }
 
@@ -197,22 +196,22 @@ impl App {
         self.store.clock()
     }
 
-    /// Learns which tokens have rate limits of their own. What was issued or revoked before counts at this instance when it
-    /// returns; at the others when they next look, within a second.
+    /// Reads which tokens have rate limits of their own. On return, tokens issued or revoked before count at this instance;
+    /// other instances follow within a second.
     ///
     /// # Errors
-    /// When the database cannot say.
+    /// When the database cannot be read.
     pub async fn learn_limits(&self) -> store::Result<()> {
-        // One at a time, so that what was read before never replaces what was read after it.
+        // One at a time, so that an older result never replaces a newer one.
         let _turn = self.learning.lock().await;
         self.guard.set_on_sight(self.store.tokens_on_sight().await?);
         Ok(())
     }
 
-    /// Writes down which posts were refused. What cannot be written is tried again.
+    /// Writes the traces of refused posts. On failure they are kept and tried again.
     ///
     /// # Errors
-    /// When the database cannot do it.
+    /// When the database cannot be written.
     pub(crate) async fn write_refused_posts(&self) -> store::Result<()> {
         let posts = self.refused_posts.take();
         let written = self.store.keep_refused_posts(&posts).await;
@@ -222,7 +221,7 @@ impl App {
         written
     }
 
-    /// How long a shutdown waits for what is in flight.
+    /// How long a shutdown waits for work in progress.
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.config.shutdown_grace)
     }

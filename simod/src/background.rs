@@ -1,15 +1,14 @@
-//! Work behind the requests. It goes on after a fault of our own: a duty that has ended for good would be alarms that never
-//! go out, while all else looks well.
+//! Background tasks. They are restarted after a panic: a task that stayed dead would silently stop alarms.
 
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long work rests after a fault of ours: it may come again at once.
+/// Pause before a restart, because the panic may recur at once.
 const AFTER_FAULT: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 2 });
 
-/// Starts work on `tracker` and begins it anew whenever it panics, until it ends by itself.
+/// Starts work on `tracker` and restarts it whenever it panics, until it ends by itself.
 pub(crate) fn keep_up<Work>(
     tracker: &TaskTracker,
     what: impl fmt::Debug + Send + 'static,
@@ -25,7 +24,7 @@ pub(crate) fn keep_up<Work>(
     });
 }
 
-/// The same for work with `shared`, which ends with the shutdown.
+/// The same for work on `shared`, which ends with the shutdown.
 pub(crate) fn keep_up_until_shutdown<Shared, Work>(
     shutdown: &CancellationToken,
     shared: &Arc<Shared>,

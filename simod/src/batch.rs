@@ -1,8 +1,8 @@
-//! Group commit: what arrives while one transaction runs goes into the next one together.
+//! Group commit: items that arrive while one transaction runs are committed together in the next one.
 //!
-//! There is no timer: a lone item is committed at once, and a batch is as large as the load makes it. A batch that is
-//! committed and waits for the disk does not hold up the next one. What comes in bulk has a queue of its own: where others
-//! come too, it only takes so much of each batch that theirs are not long in coming.
+//! There is no timer: a lone item is committed at once, and a batch is as large as the load makes it. A committed batch
+//! that waits for the disk does not hold up the next one. Bulk items have a queue of their own: while single items come
+//! too, bulk takes only so much of each batch that they are not delayed for long.
 
 use std::{
     future::Future,
@@ -20,10 +20,10 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-/// The weight of bulk in one batch where others come too: some 15 ms of a transaction.
+/// The weight of bulk in one batch while single items come too: some 15 ms of a transaction.
 const BULK_BESIDE_OTHERS: usize = 128;
 
-/// For how many batches others are expected after they came.
+/// For how many batches single items are expected after the last one.
 const EXPECTED: u32 = 64;
 
 /// Gathers items and hands them to one function, batch by batch; each caller gets its own item's result.
@@ -46,7 +46,7 @@ struct Queued<T, R> {
     claimed: Claimed,
 }
 
-/// Claimed by whoever comes first: the batch that begins an item, or the caller who gives it up.
+/// Set once: by the batch that begins the item, or by the caller that gives it up.
 #[derive(Debug, Clone, Default)]
 struct Claimed(Arc<AtomicBool>);
 
@@ -59,9 +59,9 @@ impl Claimed {
 /// Why there is no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unanswered {
-    /// The item was not begun, and will not be.
+    /// The item was not started, and never will be.
     NotBegun,
-    /// It was begun. Whether it was done, or still will be, is not known.
+    /// It was started. Whether it is done, or still will be, is unknown.
     OutcomeUnknown,
 }
 
@@ -73,19 +73,19 @@ pub struct Entered<R> {
 }
 
 impl<R> Entered<R> {
-    /// Waits for the result until `deadline`. An item that is not begun by then is never begun.
+    /// Waits for the result until `deadline`. An item not started by then never is.
     ///
     /// # Errors
-    /// When the deadline has passed, the batcher has stopped, or a fault of ours ended the batch.
+    /// When the deadline has passed, the batcher has stopped, or a panic ended the batch.
     pub async fn result_by(mut self, deadline: Instant) -> Result<R, Unanswered> {
-        // Those of one batch come together, and only the first needs a timer.
+        // The results of one batch come together, so only the first needs a timer.
         if let Ok(result) = self.result.try_recv() {
             return Ok(result);
         }
         match timeout_at(deadline, &mut self.result).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(_)) => Err(self.give_up()),
-            // It may have come just now.
+            // The result may have come just now.
             Err(_) => self.result.try_recv().map_err(|_| self.give_up()),
         }
     }
@@ -96,10 +96,10 @@ impl<R> Entered<R> {
 }
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
-    /// Starts the gathering task on `tracker`. It ends, having worked off its queues, when every clone is dropped.
+    /// Starts the gathering task on `tracker`. It ends when every clone is dropped and its queues are empty.
     ///
-    /// `commit` gets at most `most` items. When it is done, the next batch begins; `settle` gets what it returned, and
-    /// beside that next batch makes the results, as many as there were items and in their order.
+    /// `commit` gets at most `most` items. When it is done, the next batch begins. Meanwhile `settle` makes the results
+    /// from its output: one for each item, in order.
     pub fn start<C, Commit, Committing, Settle, Settling>(
         tracker: &TaskTracker,
         most: usize,
@@ -125,7 +125,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
                 if items.is_empty() {
                     continue;
                 }
-                // Whoever handed in what made it panic learns that we cannot say what became of it; others go on.
+                // The callers of a batch that panicked learn that the outcome is unknown; later batches go on.
                 let Ok(committed) = AssertUnwindSafe(commit(items)).catch_unwind().await else {
                     tracing::error!(items = callers.len(), "a fault in simod; a batch is lost");
                     continue;
@@ -133,7 +133,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
                 let settling = settle(committed);
                 answering.spawn(async move {
                     for (result, caller) in settling.await.into_iter().zip(callers) {
-                        // A caller that went away does not undo what was committed.
+                        // The item is committed even if its caller has gone.
                         let _gone = caller.send(result);
                     }
                 });
@@ -142,7 +142,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         Self { queue, bulk }
     }
 
-    /// Hands in one item, for whose result the caller may wait.
+    /// Hands in one item; the caller may wait for its result.
     ///
     /// # Errors
     /// When there was no room before `deadline`, or the batcher has stopped.
@@ -151,7 +151,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         hand_in(&self.queue, queued, deadline).await.map(|()| entered)
     }
 
-    /// Hands in one of many items, or a heavy one; `weight` is what it costs, in ordinary ones.
+    /// Hands in one of many items, or a heavy one; `weight` is its cost, in ordinary items.
     ///
     /// # Errors
     /// As [`Batcher::enter_by`].
@@ -173,10 +173,10 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         self.enter_by(item, deadline).await?.result_by(deadline).await
     }
 
-    /// Hands in one item and waits for its result, however long that takes.
+    /// Hands in one item and waits for its result, without a deadline.
     ///
     /// # Errors
-    /// When the batcher has stopped, or a fault of ours ended the batch.
+    /// When the batcher has stopped, or a panic ended the batch.
     pub async fn submit(&self, item: T) -> Result<R, Unanswered> {
         let (queued, entered) = Self::queued(item);
         self.queue.send(queued).await.map_err(|_| Unanswered::NotBegun)?;
@@ -191,7 +191,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
 }
 
 async fn hand_in<Q>(queue: &mpsc::Sender<Q>, item: Q, deadline: Instant) -> Result<(), Unanswered> {
-    // Mostly there is room, and no timer is needed.
+    // Usually there is room, and no timer is needed.
     let item = match queue.try_send(item) {
         Ok(()) => return Ok(()),
         Err(TrySendError::Closed(_)) => return Err(Unanswered::NotBegun),
@@ -203,17 +203,17 @@ async fn hand_in<Q>(queue: &mpsc::Sender<Q>, item: Q, deadline: Instant) -> Resu
     }
 }
 
-/// What waits for the next batches.
+/// Items waiting for the next batches.
 struct Queues<E> {
     arrived: mpsc::Receiver<E>,
     arrived_in_bulk: mpsc::Receiver<(E, usize)>,
     most: usize,
-    /// For how many more batches others than bulk are expected.
+    /// For how many more batches single items are expected.
     expected: u32,
 }
 
 impl<E> Queues<E> {
-    /// The next batch; `false` when there will be none.
+    /// Gathers the next batch; `false` when there will be none.
     async fn gather(&mut self, batch: &mut Vec<E>) -> bool {
         let mut weight = 0;
         tokio::select! {
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(1), Ok(2)));
     }
 
-    /// So that theirs are not long in coming. Where nobody else comes, bulk fills whole batches.
+    /// So that single items are not delayed for long. Without any, bulk fills whole batches.
     #[tokio::test]
     async fn bulk_takes_little_of_batches_in_which_others_come_and_all_where_they_do_not() {
         let (queue, arrived) = mpsc::channel(8);
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(batcher.submit(2).await, Ok(2));
     }
 
-    /// A batcher of single items that are under way until the gate lets them go, and which ones were begun.
+    /// A batcher of single items that run until the gate lets them go, and reports the ones that were started.
     fn gated() -> (Batcher<u32, u32>, Arc<tokio::sync::Semaphore>, mpsc::UnboundedReceiver<u32>) {
         let (began, begun) = mpsc::unbounded_channel();
         let gate = Arc::new(tokio::sync::Semaphore::new(0));

@@ -1,5 +1,5 @@
-//! Large request bodies: how much memory they take together, how much of it one client may take, and where they are parsed.
-//! Small ones, as nearly all requests have, neither wait nor are counted.
+//! Large request bodies: the memory they take together, each client's share of it, and the threads that parse them. Small
+//! bodies, which nearly all requests have, neither wait nor are counted.
 
 use std::{
     collections::HashMap,
@@ -18,18 +18,18 @@ use tokio::{
 
 use crate::store::{ClientNo, Poster};
 
-/// Bytes of a body that is small. As much is parsed at most where other requests wait for the thread.
+/// Up to so many bytes a body is small. No more than this is parsed on a thread that serves other requests.
 pub(crate) const SMALL: usize = 64 * 1024;
 
-/// Bytes that all large bodies take in memory. One client takes at most half, so that no one keeps the others out.
+/// Bytes of memory for all large bodies. One client takes at most half, so that none locks the others out.
 const ROOM: usize = 128 * 1024 * 1024;
 const ROOM_OF_ONE: usize = ROOM / 2;
 
-/// How much room a body takes, as often as it is long: what is read from it, and answered, is in memory as well.
+/// A body's room as a multiple of its length: the parsed data and the answer are in memory as well.
 const TAKES: usize = 4;
 
-/// Bytes of large batches' items that are parsed and not stored yet: parsed, they may take ten times as much. No item and no
-/// strict batch may have more, or there would never be room for it.
+/// Bytes of large batches' items that are parsed but not stored yet: parsed, they may take ten times as much. No item and
+/// no strict batch may be larger, or there would never be room for it.
 const PARSED: usize = limits::BATCH_ITEM_BYTES;
 const _: () = assert!(limits::STRICT_BYTES <= PARSED, "a strict batch would wait for ever");
 
@@ -39,7 +39,7 @@ const BATCHES_OF_ONE: usize = 4;
 /// How long a large body waits for room.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Who shares room.
+/// Callers that share room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Whose {
     /// A client's systems, operators and phones.
@@ -50,7 +50,7 @@ pub(crate) enum Whose {
     Strangers,
 }
 
-/// Who reads and parses large bodies now.
+/// Limits on receiving and parsing large bodies.
 #[derive(Debug)]
 pub struct Bodies {
     room: Arc<Semaphore>,
@@ -61,7 +61,7 @@ pub struct Bodies {
     patience: Duration,
 }
 
-/// Room for one body; dropped, it is free again.
+/// Room for one body; freed when dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     bytes: usize,
@@ -70,12 +70,12 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// How many bytes the body may have.
+    /// The size that the body may have.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Gives back what the body turned out not to need.
+    /// Gives back what the body did not need.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let spare = self.own.num_permits().saturating_sub(room_for(bytes));
         drop((self.own.split(spare), self.all.split(spare)));
@@ -90,7 +90,7 @@ impl Default for Bodies {
             rooms: Mutex::default(),
             turns: Mutex::default(),
             parsed: Arc::new(Semaphore::new(PARSED)),
-            // The others are for those who answer small requests.
+            // The other threads are for small requests.
             threads: Arc::new(Semaphore::new((processors / 2).max(1))),
             patience: PATIENCE,
         }
@@ -98,15 +98,15 @@ impl Default for Bodies {
 }
 
 impl Bodies {
-    /// Waits for room for a body of at most so many bytes, before any of it is read: a body that was let in is never short
-    /// of room, so no two wait for each other. `None`: there was none in time.
+    /// Waits for room for a body of at most so many bytes, before any of it is read: an admitted body never needs more, so
+    /// no two wait for each other. `None`: no room in time.
     pub(crate) async fn admit(&self, whose: Whose, bytes: usize) -> Option<Held> {
         let bytes = bytes.min(ROOM_OF_ONE);
         let (own, all) = self.room_in_time(self.room_of(whose), room_for(bytes)).await?;
         Some(Held { bytes, own, all })
     }
 
-    /// Waits for more room for a body that has some already; `false`: there was none in time. Two that grow may wait for each
+    /// Waits for more room for a body that already has some; `false`: no room in time. Two growing bodies may wait for each
     /// other; then they are refused.
     pub(crate) async fn grow(&self, held: &mut Held, bytes: usize) -> bool {
         let bytes = bytes.min(ROOM_OF_ONE);
@@ -120,7 +120,7 @@ impl Bodies {
         true
     }
 
-    /// So many bytes of one's own room and of everybody's.
+    /// Takes so many bytes of the caller's own room and of everybody's.
     async fn room_in_time(
         &self,
         own: Arc<Semaphore>,
@@ -133,8 +133,8 @@ impl Bodies {
         tokio::time::timeout(self.patience, room).await.ok().flatten()
     }
 
-    /// Waits for one of the few batches of this poster that are worked on at once: what is read from them takes memory, and
-    /// their turns aside come before those of others. `None`: it had none in time.
+    /// Limits how many batches of one poster are processed at once: parsed, they take memory, and they get turns on the
+    /// parsing threads before other posters. `None`: no turn in time.
     pub(crate) async fn turn(&self, poster: Poster) -> Option<OwnedSemaphorePermit> {
         let turn = semaphore_of(&self.turns, poster, BATCHES_OF_ONE).acquire_owned();
         tokio::time::timeout(self.patience, turn).await.ok()?.ok()
@@ -144,16 +144,16 @@ impl Bodies {
         semaphore_of(&self.rooms, whose, ROOM_OF_ONE)
     }
 
-    /// Waits until so many bytes of a large batch may be parsed; they count until what is returned is dropped. It is free
-    /// as soon as the database has taken in the items, whether or not anybody looks at the answers.
+    /// Waits until so many bytes of a large batch may be parsed; they count until the permit is dropped. That is when the
+    /// database has taken in the items, whether or not the answers are read.
     pub(crate) async fn room_to_parse(&self, bytes: usize) -> Option<Arc<OwnedSemaphorePermit>> {
         self.parsed.clone().acquire_many_owned(permits(bytes.min(PARSED))).await.ok().map(Arc::new)
     }
 
-    /// Does what takes long on a thread where no request waits, and beside few others that do so too.
+    /// Runs slow work on a thread that serves no requests; only a few such threads work at once.
     ///
     /// # Errors
-    /// When it panics.
+    /// When the work panics.
     pub(crate) async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -161,7 +161,7 @@ impl Bodies {
         let turn = self.threads.clone().acquire_owned().await;
         let request = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
-            // Also if the caller is gone by now.
+            // Held even if the caller is gone by now.
             let _turn = turn;
             request.in_scope(work)
         })
@@ -169,7 +169,7 @@ impl Bodies {
     }
 }
 
-/// The permits of one of many; those that nobody holds are forgotten.
+/// The semaphore for a key; unused ones are dropped.
 fn semaphore_of<Key: Eq + Hash>(
     all: &Mutex<HashMap<Key, Arc<Semaphore>>>,
     key: Key,

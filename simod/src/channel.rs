@@ -1,4 +1,4 @@
-//! Channels: the ways to a phone. Each is one implementation of [`Channel`], and says of every failure what to do.
+//! Channels: the ways to a phone. Each implements [`Channel`], and classifies every failure by what to do about it.
 
 mod cut;
 pub mod fcm;
@@ -16,12 +16,12 @@ pub use self::{
     over_http::SetupError,
 };
 
-/// Where a channel's provider finds a phone: a text that only the channel reads, and that others compare.
+/// Where a channel's provider finds a phone: a text that only the channel reads; other code only compares it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address(String);
 
 impl Address {
-    /// As a channel has written it.
+    /// An address as a channel has written it.
     pub fn new(text: String) -> Self {
         Self(text)
     }
@@ -34,14 +34,14 @@ impl Address {
 
 /// A way to phones that simod pushes through.
 pub trait Channel: Send + Sync + 'static {
-    /// Which it is.
+    /// The kind of channel.
     const KIND: ChannelKind;
 
-    /// Which provider an address belongs to, where there are several: what goes wrong with one holds up no other's phones.
-    /// There are few of them, because the channel takes no address of any other.
+    /// The name of an address's provider, where a channel has several: trouble at one holds up no phones of the others.
+    /// There are few, because the channel refuses addresses of unknown providers.
     const PROVIDER_OF: Option<fn(&Address) -> &str> = None;
 
-    /// How many pushes may be under way at once.
+    /// How many pushes may be in progress at once.
     fn permits(&self) -> usize;
 
     /// How long a send takes at most.
@@ -51,7 +51,7 @@ pub trait Channel: Send + Sync + 'static {
     fn send(&self, push: &Outgoing) -> impl Future<Output = Result<Accepted, Failure>> + Send;
 }
 
-/// What a channel needs to know of a push.
+/// A push as channels need it.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// The message, by which phones recognise repeats.
@@ -68,7 +68,7 @@ pub struct Outgoing {
     pub topic: Option<String>,
     /// The topic's name for people.
     pub topic_name: Option<String>,
-    /// Who posted it.
+    /// The ACS that posted it.
     pub acs: String,
     /// The client's name.
     pub client: String,
@@ -78,76 +78,76 @@ pub struct Outgoing {
     pub require_ack: bool,
     /// When it was accepted: microseconds since 1970.
     pub accepted_at: i64,
-    /// When it is given up.
+    /// When it expires.
     pub expires_at: i64,
-    /// What the time is now.
+    /// The current time.
     pub now: i64,
-    /// What the person reads.
+    /// The language of the phone's user.
     pub lang: Lang,
-    /// What the phone says that it is.
+    /// The platform that the phone has reported.
     pub platform: String,
     /// Only the id may leave; the phone fetches the text.
     pub doorbell: bool,
-    /// The provider is to show a notification of its own.
+    /// The provider should show a notification itself.
     pub notification: bool,
 }
 
-/// The provider took a push.
+/// The provider accepted a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// What it said.
+    /// The provider's answer.
     pub answer: String,
 }
 
-/// The provider did not take a push, and what to do about it. `answer` is what it said, for history and log.
+/// The provider did not accept a push, and what to do about it. `answer` is its reply, for history and log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// Something broke on the way or at the provider: try again, not before `after` if it said so.
+    /// Something broke on the way or at the provider: retry, not before `after` if the provider named a time.
     Retry {
-        /// What it said.
+        /// The provider's answer.
         answer: String,
-        /// When it wants to be asked again.
+        /// The pause that the provider asked for.
         after: Option<Duration>,
     },
-    /// This push will never be taken, and the fault is ours: give it up and raise an alarm.
+    /// This push will never be accepted, and the fault is ours: give it up and raise an alarm.
     Permanent {
         /// The reason code.
         reason: Reason,
-        /// What it said.
+        /// The provider's answer.
         answer: String,
     },
     /// The phone's address is dead.
     DeadAddress {
-        /// What it said.
+        /// The provider's answer.
         answer: String,
     },
     /// A quota is used up: wait, without counting a try.
     Paused {
-        /// Whose quota.
-        scope: Scope,
-        /// How long, if it said so.
+        /// The scope of the quota.
+        scope: FailureScope,
+        /// The pause that the provider asked for.
         after: Option<Duration>,
-        /// What it said.
+        /// The provider's answer.
         answer: String,
     },
-    /// There is no way to the provider for anybody: wait, without counting a try.
+    /// The provider cannot be reached at all: wait, without counting a try.
     Unreachable {
-        /// What went wrong.
+        /// The error.
         answer: String,
     },
-    /// The configuration is wrong, here or at the provider: raise an alarm and hold what is queued, without counting a
-    /// try or touching any phone.
+    /// The configuration is wrong, here or at the provider: raise an alarm and hold the queue, without counting a try or
+    /// touching any phone.
     Misconfigured {
         /// Whether it may concern this phone alone.
-        scope: Scope,
-        /// What it said.
+        scope: FailureScope,
+        /// The provider's answer.
         answer: String,
     },
 }
 
 /// How much a failure concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum FailureScope {
     /// This phone.
     Device,
     /// Everything that goes to the provider.

@@ -1,4 +1,4 @@
-//! What time it is. Everything in simod that asks, asks a [`Clock`], so that tests can set it.
+//! The time. Everything in simod asks a [`Clock`] for it, so that tests can set it.
 
 mod course;
 pub(crate) mod watch;
@@ -22,24 +22,25 @@ pub enum Clock {
     /// The system's clock.
     #[default]
     System,
-    /// One that runs evenly, and is corrected by the system's or by that of a server, by which all instances go that share it.
+    /// A clock that runs evenly and is corrected to the system's, or to the database server's, which all its instances
+    /// share.
     Corrected(Arc<Corrected>),
     /// A clock that stands still until it is set.
     Manual(Arc<Manual>),
 }
 
-/// What the system's clock said once, what has passed since, and by how much that is to be corrected. The system's clock may
-/// be set between two corrections; what has passed is not changed by that.
+/// The system time at the start, the time elapsed since, and a correction. Setting the system's clock between two
+/// corrections does not change the elapsed time.
 #[derive(Debug)]
 pub struct Corrected {
     then: i64,
     since: Instant,
-    /// The course's correction, for those who only ask for the time.
+    /// The course's correction, so that asking for the time takes no lock.
     by: AtomicI64,
     course: Mutex<Course>,
 }
 
-/// A time, and the latest that it was.
+/// A time, and the latest that it has been.
 #[derive(Debug)]
 pub struct Manual {
     now: AtomicI64,
@@ -52,7 +53,7 @@ impl Clock {
         Self::Manual(Arc::new(Manual { now: us.into(), latest: us.into() }))
     }
 
-    /// Now.
+    /// The current time.
     pub fn now(&self) -> i64 {
         match self {
             Self::System | Self::Manual(_) => self.uncorrected(),
@@ -60,7 +61,7 @@ impl Clock {
         }
     }
 
-    /// Now, by the clock itself.
+    /// The current time without the correction.
     pub(crate) fn uncorrected(&self) -> i64 {
         match self {
             #[allow(clippy::disallowed_methods, reason = "the one place where time comes from")]
@@ -70,8 +71,7 @@ impl Clock {
         }
     }
 
-    /// The time by which things end for good: now, but the time as it was before where the clock has jumped ahead and is not
-    /// believed yet.
+    /// The time for expiry and deletion, which are final: now, but without a jump ahead that is not believed yet.
     pub fn settled(&self) -> i64 {
         match self {
             Self::System | Self::Manual(_) => self.now(),
@@ -87,7 +87,7 @@ impl Clock {
         }
     }
 
-    /// Whether it was later before: times that were stored then may lie in the future.
+    /// Whether it has been later before: times stored then may lie in the future.
     pub(crate) fn is_repeated(&self) -> bool {
         match self {
             Self::System => false,
@@ -96,7 +96,7 @@ impl Clock {
         }
     }
 
-    /// The same clock, which can be corrected; a manual one stays as it is.
+    /// The same clock made correctable; a manual one stays as it is.
     pub(crate) fn into_correctable(self) -> Self {
         match self {
             Self::System => Self::Corrected(Arc::new(Corrected {
@@ -109,15 +109,14 @@ impl Clock {
         }
     }
 
-    /// Corrects the clock by so much from its beginning on.
+    /// Sets the correction that applies from the start.
     pub(crate) fn begin(&self, by: i64) {
         if let Self::Corrected(clock) = self {
             clock.change(|course| *course = Course::by(by));
         }
     }
 
-    /// By how much the time would be set if the clock were corrected by so much, which is known but for `uncertainty`. `None`:
-    /// so little that it is let alone.
+    /// The step that this correction, known up to `uncertainty`, would make; `None`: too small to bother.
     pub(crate) fn step_to(&self, by: i64, uncertainty: i64) -> Option<i64> {
         match self {
             Self::System | Self::Manual(_) => None,
@@ -125,7 +124,7 @@ impl Clock {
         }
     }
 
-    /// Corrects the clock by so much from now on. Returns what it was, for [`Clock::undo`].
+    /// Applies a correction from now on. Returns the state before it, for [`Clock::undo`].
     pub(crate) fn follow(&self, by: i64) -> Option<Course> {
         let Self::Corrected(clock) = self else { return None };
         let even = self.uncorrected();
@@ -136,15 +135,15 @@ impl Clock {
         }))
     }
 
-    /// Goes on as before a correction.
+    /// Restores the state before a correction.
     pub(crate) fn undo(&self, before: Option<Course>) {
         if let (Self::Corrected(clock), Some(before)) = (self, before) {
             clock.change(|course| *course = before);
         }
     }
 
-    /// What the database remembers of the time: the newest, how far ahead the clock was of what is believed, and until when
-    /// times that it has may lie in the future. Returns by how much the clock was set back meanwhile.
+    /// Starts from what the database has stored: the newest time, a jump ahead not believed yet, and until when stored
+    /// times may lie in the future. Returns by how much the clock was set back meanwhile.
     pub(crate) fn start(&self, newest: i64, ahead: Option<i64>, latest: Option<i64>) -> Option<i64> {
         let Self::Corrected(clock) = self else { return None };
         let even = self.uncorrected();
@@ -154,14 +153,14 @@ impl Clock {
         })
     }
 
-    /// Believes a jump ahead.
+    /// Accepts a jump ahead.
     pub(crate) fn accept(&self) {
         if let Self::Corrected(clock) = self {
             clock.change(Course::accept);
         }
     }
 
-    /// Sets a manual clock; the others stay as they are.
+    /// Sets a manual clock; other clocks ignore it.
     pub fn set(&self, us: i64) {
         if let Self::Manual(clock) = self {
             clock.now.store(us, Ordering::Relaxed);
@@ -172,7 +171,7 @@ impl Clock {
 
 impl Corrected {
     fn course(&self) -> MutexGuard<'_, Course> {
-        // A poisoned course is still one: nothing panics between its changes.
+        // Nothing panics between changes, so a poisoned course is still valid.
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,6 @@
 //! The commands of `simod`.
 
-/// A line for people who look on. Whoever has closed our output wants to hear nothing.
+/// Prints a line for people watching. A closed output is ignored.
 macro_rules! say {
     () => { say!("") };
     ($($line:tt)*) => {
@@ -8,7 +8,7 @@ macro_rules! say {
     };
 }
 
-/// The same beside the result.
+/// The same on standard error, beside the result.
 macro_rules! say_aside {
     ($($line:tt)*) => {
         let _closed = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($line)*)));
@@ -135,7 +135,7 @@ impl ConfigArguments {
         ];
         let flags: Vec<_> =
             flags.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect();
-        // Names and values that are no text are nothing of ours.
+        // Names and values that are not valid Unicode are not ours.
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Ok(config::load(self.config.as_deref(), variables, &flags)?)
@@ -168,7 +168,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Writes a result. Whoever has closed our output wants to hear nothing.
+/// Prints a result. A closed output is ignored.
 fn print(text: &str, lang: Lang) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -184,7 +184,7 @@ fn parse(words: Vec<OsString>, lang: Lang) -> Result<Arguments, clap::Error> {
     Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
-/// The value that is not understood may be a URL with a password.
+/// The invalid value may be a URL with a password.
 fn without_password(mut refusal: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(value)) = refusal.get(ContextKind::InvalidValue) {
         let shown = config::without_password(value);
@@ -193,11 +193,11 @@ fn without_password(mut refusal: clap::Error) -> clap::Error {
     refusal
 }
 
-/// Says why a command line is not understood, or shows the help that was asked for.
+/// Reports a command line that is not understood, or shows the requested help.
 fn refuse(refusal: &clap::Error, lang: Lang) -> ExitCode {
     match lang {
         Lang::En => {
-            // Whoever has closed our output wants to hear nothing.
+            // A closed output is ignored.
             let _closed = refusal.print();
         }
         Lang::Ru if refusal.use_stderr() => eprint!("{}", russian::refusal(refusal)),
@@ -206,7 +206,7 @@ fn refuse(refusal: &clap::Error, lang: Lang) -> ExitCode {
     ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(2))
 }
 
-/// What went wrong, with its causes. Many errors tell their cause themselves: nothing is said twice.
+/// An error with its causes. Many errors contain their cause's text: nothing is repeated.
 fn told(error: &anyhow::Error, lang: Lang) -> String {
     error
         .chain()
@@ -215,7 +215,7 @@ fn told(error: &anyhow::Error, lang: Lang) -> String {
         .unwrap_or_default()
 }
 
-/// One of the causes, in the reader's language where it is one of ours.
+/// One cause, in the reader's language if the error is ours.
 fn in_words(cause: &(dyn std::error::Error + 'static), lang: Lang) -> String {
     if let Some(error) = cause.downcast_ref::<ConfigError>() {
         error.in_words(lang)

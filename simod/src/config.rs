@@ -17,7 +17,7 @@ use crate::store::{self, Place};
 
 pub use self::{
     error::{ConfigError, Source},
-    keys::{KEYS, Key, Kind, is_foreign},
+    keys::{ConfigKey, KEYS, ValueKind, is_foreign},
     load::load,
     webpush::WebPush,
 };
@@ -28,41 +28,41 @@ pub use self::{
 pub struct Config {
     /// The database: `sqlite:/path/simo.db` or `postgres://user:password@host/simo`.
     pub database: String,
-    /// The server's own URL, where `database` leads to it through a pooler: migrations and wake-ups go this way.
+    /// The server's own URL, if `database` leads to it through a pooler; used for migrations and wake-ups.
     pub database_direct: Option<String>,
     /// The TCP address to listen on; port 0 picks a free one.
     pub listen: String,
-    /// A PEM file with the certificate to serve HTTPS with, and those between it and the CA; with it goes `tls_key`. Both are
-    /// read again when they change.
+    /// A PEM file with the certificate for HTTPS and its intermediates; it goes with `tls_key`. Both are reread when they
+    /// change.
     pub tls_certificate: Option<PathBuf>,
     /// A PEM file with the certificate's private key.
     pub tls_key: Option<PathBuf>,
-    /// Whether plain HTTP may be spoken on an address that other machines reach: behind a proxy that speaks HTTPS for us.
+    /// Whether to speak plain HTTP on an address that other machines reach, behind a proxy that speaks HTTPS for us.
     pub allow_plain_http: bool,
     /// The Unix socket for local administration.
     pub socket: PathBuf,
-    /// The address that phones reach this server at, for invitations.
+    /// The address under which phones reach this server, for invitations.
     pub public_url: Option<String>,
     /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,simod=debug`.
     pub log: String,
     /// How to log: `text` or `json`.
     pub log_format: LogFormat,
-    /// Seconds that a shutdown waits for what is in flight.
+    /// Seconds that a shutdown waits for work in progress.
     pub shutdown_grace: u64,
-    /// Seconds that an instance that was told to stop goes on answering, while its `/readyz` says 503 and load balancers
-    /// turn away from it. Unless given: 5 on PostgreSQL, 0 on SQLite, where there is nobody else to turn to.
+    /// Seconds that a stopping instance goes on answering, while its `/readyz` says 503 and load balancers turn to others.
+    /// Default: 5 on PostgreSQL, 0 on SQLite, where there are no other instances.
     pub shutdown_delay: Option<u64>,
-    /// Networks of proxies whose `X-Forwarded-For` is believed, such as `10.0.0.5/32`; none unless said so.
+    /// Networks of proxies whose `X-Forwarded-For` is trusted, such as `10.0.0.5/32`; none by default.
     pub trusted_proxies: Vec<IpNet>,
-    /// Origins whose pages may call the API from a browser, such as `https://admin.example.org`; none unless said so.
+    /// Origins whose pages may call the API from a browser, such as `https://admin.example.org`; none by default.
     pub cors_origins: Vec<String>,
-    /// Requests a minute that a token may make which has no limit of its own; 0: as many as it likes.
+    /// Requests a minute for a token without a limit of its own; 0: unlimited.
     pub rate_limit_per_token: u64,
-    /// Wrong tokens and codes that may come from one address in a minute; 0: as many as it likes.
+    /// Wrong tokens and codes a minute from one address; 0: unlimited.
     pub failures_per_minute: u64,
-    /// A program that is run when this instance is not ready, and when it is again, with the reason on its standard input.
+    /// A program to run when this instance is not ready, and when it is again; it gets the reason on its standard input.
     pub alarm_command: Option<PathBuf>,
-    /// What HTTP clients may take.
+    /// Limits for HTTP clients.
     pub http: Http,
     /// The web app.
     pub app: WebApp,
@@ -70,7 +70,7 @@ pub struct Config {
     pub fcm: Fcm,
     /// Web Push.
     pub webpush: WebPush,
-    /// How deliveries are tried.
+    /// How deliveries are retried.
     pub delivery: Delivery,
 }
 
@@ -113,19 +113,20 @@ pub enum LogFormat {
     Json,
 }
 
-/// What HTTP clients may take.
+/// Limits for HTTP clients.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
-    /// Seconds that a connection may be without a whole request head: before the first one, and before the next. More than
-    /// a load balancer keeps idle connections, so that it is never the one who finds them closed. On HTTP/2: that nothing is asked or taken.
+    /// Seconds that a connection may go without a complete request head, before the first and before the next. More than a
+    /// load balancer keeps idle connections, so that it never finds one closed. On HTTP/2: seconds without a request or a
+    /// read.
     pub head_timeout_seconds: f64,
-    /// Seconds that a request's body may take, and another one for each 4 KiB; one of more than 64 KiB that announces its
-    /// length takes five and a half minutes at most.
+    /// Seconds that a request's body may take, plus one for each 4 KiB; one of more than 64 KiB with a known length takes
+    /// at most five and a half minutes.
     pub body_timeout_seconds: f64,
-    /// Seconds that a client may take nothing of its answer.
+    /// Seconds that a client may stop reading its answer.
     pub write_timeout_seconds: f64,
-    /// Connections at once, each on TCP and on the socket; further ones wait. Fewer where too few files may be open.
+    /// Connections at once, on TCP and on the socket each; further ones wait. Fewer where too few files may be open.
     pub connections: usize,
 }
 
@@ -144,7 +145,7 @@ impl Default for Http {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebApp {
-    /// Whether browsers are given its worker; `false` takes it away from those that have one: they get no pushes any more.
+    /// Whether browsers get its worker; `false` also removes it from those that have it, and they get no more pushes.
     pub worker: bool,
 }
 
@@ -160,17 +161,17 @@ impl Default for WebApp {
 pub struct Fcm {
     /// The service account's JSON file, from the Firebase console.
     pub service_account: Option<PathBuf>,
-    /// Where OAuth tokens come from; the service account's `token_uri` unless said otherwise.
+    /// Where OAuth tokens come from; by default the service account's `token_uri`.
     pub token_url: Option<String>,
     /// The provider's address.
     pub base_url: String,
     /// HTTP/2 connections.
     pub connections: usize,
-    /// Pushes under way on each connection; Google allows about 100.
+    /// Pushes in progress on each connection; Google allows about 100.
     pub streams_per_connection: usize,
     /// Seconds that a push may take.
     pub timeout_seconds: f64,
-    /// An HTTP proxy on the way out.
+    /// An HTTP proxy for outgoing connections.
     pub proxy: Option<String>,
     /// A PEM file with CA certificates to trust besides the system's.
     pub ca: Option<PathBuf>,
@@ -191,13 +192,13 @@ impl Default for Fcm {
     }
 }
 
-/// How deliveries are tried.
+/// How deliveries are retried.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Delivery {
     /// Seconds before the second try; doubles with each.
     pub retry_first_seconds: f64,
-    /// Seconds between two tries at most.
+    /// The longest pause between two tries, in seconds.
     pub retry_max_seconds: f64,
     /// Seconds before a quarantined address is probed with a later message.
     pub quarantine_probe_seconds: f64,
@@ -220,7 +221,7 @@ impl Default for Delivery {
 }
 
 impl Config {
-    /// As TOML, with secrets hidden: passwords inside URLs. What is not set is named in a comment.
+    /// The configuration as TOML, without the passwords in URLs. Unset keys are named in a comment.
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
         shown.shutdown_delay = Some(self.shutdown_delay());
@@ -244,17 +245,16 @@ impl Config {
         unset + &toml::to_string_pretty(&shown).unwrap_or_default()
     }
 
-    /// Seconds that an instance goes on answering after the word to stop: so long that load balancers have seen it and
-    /// turned away.
+    /// Seconds that an instance goes on answering after it was told to stop, so that load balancers notice and turn away.
     pub fn shutdown_delay(&self) -> u64 {
         let is_shared = matches!(self.place(), Ok(Place::Server { .. }));
         self.shutdown_delay.unwrap_or(if is_shared { 5 } else { 0 })
     }
 
-    /// Where the database is.
+    /// The database's location.
     ///
     /// # Errors
-    /// What [`Place::of`] and [`Place::with_direct`] say.
+    /// Those of [`Place::of`] and [`Place::with_direct`].
     pub fn place(&self) -> store::Result<Place> {
         let place = Place::of(&self.database)?;
         match &self.database_direct {
@@ -263,12 +263,12 @@ impl Config {
         }
     }
 
-    /// How the TCP address is spoken to.
+    /// The scheme of the TCP address.
     pub fn scheme(&self) -> &'static str {
         if self.tls_certificate.is_some() { "https" } else { "http" }
     }
 
-    /// Where phones and operators find us.
+    /// The address under which phones and operators reach us.
     pub fn found_at(&self) -> String {
         match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
@@ -288,8 +288,8 @@ impl Config {
     }
 }
 
-/// A URL without its passwords: the one before the host, and those among the parameters (`?password=`, `sslpassword=`),
-/// where PostgreSQL's URLs may have them too.
+/// A URL without its passwords: the one before the host, and those in parameters (`?password=`, `sslpassword=`), which
+/// PostgreSQL's URLs may contain too.
 pub fn without_password(text: &str) -> String {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return store::without_password(text, HIDDEN, query_without_passwords);
@@ -299,7 +299,7 @@ pub fn without_password(text: &str) -> String {
     }
     let url = Url::parse(text).ok().filter(Url::has_host);
     let Some(mut url) = url else {
-        // What cannot be read may have a password anywhere.
+        // In a malformed URL the password may be anywhere.
         return match text.split_once("://") {
             _ if !text.contains(['@', '?']) => text.to_owned(),
             Some((scheme, _)) => format!("{scheme}://{HIDDEN}"),
@@ -318,7 +318,7 @@ pub fn without_password(text: &str) -> String {
     url.to_string()
 }
 
-/// What stands for a password.
+/// Replaces passwords.
 const HIDDEN: &str = "***";
 
 fn query_without_passwords(query: &str) -> String {

@@ -1,8 +1,8 @@
-//! Dispatch: claims what is due, sends it through its channel, and stores how it went.
+//! Dispatch: claims due pushes, sends them through their channel, and stores the results.
 //!
 //! A permit is held from the claim until the result is committed, so that a crash repeats no more pushes than there are
-//! permits. A slow or dead channel keeps its own permits busy and nobody else's, and one client's crowd never all of a
-//! channel's. Where a channel has several providers, what is learned of one holds up no other's phones.
+//! permits. A slow or dead channel uses up only its own permits, and one client's crowd never all of a channel's. Where a
+//! channel has several providers, trouble at one holds up no phones of the others.
 
 mod brake;
 mod channels;
@@ -51,16 +51,16 @@ use crate::{
     store::{self, ClaimedPush, DeviceEffect, DeviceNo, Finished, PushKey, PushResult, Room},
 };
 
-/// How long dispatch waits for a wake-up before it looks by itself: retries come due without one.
+/// Dispatch polls after this long without a wake-up, because retries come due without one.
 const POLL: Duration = Duration::from_millis(250);
 
-/// A push that is claimed is sent within this, or not at all.
+/// A claimed push is sent within this time, or not at all.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long results may wait to be stored before others may think their pushes lost.
+/// How long results may wait to be stored before their claims run out and the pushes count as lost.
 const FLUSH: Duration = Duration::from_secs(10);
 
-/// How long the number of a provider's devices is good enough for the brake.
+/// How long a provider's device count is recent enough for the brake.
 const COUNTED_FOR: i64 = 10 * time::SECOND;
 
 /// One channel's dispatch.
@@ -70,12 +70,12 @@ struct Dispatcher<C> {
     channel: C,
     policy: Policy,
     permits: Arc<Permits>,
-    /// How long a claim holds, longer than a try and the storing of its result take.
+    /// How long a claim lasts: longer than a try and storing its result.
     lease: Duration,
-    /// Permits came back.
+    /// Notified when permits come back.
     freed: Arc<Notify>,
     finished: Batcher<Done, ()>,
-    /// By name. `None`: the only provider of the channel, or, where there are several, the place where skipped pushes are
+    /// Providers by name. `None`: the channel's only provider, or, with several, the one under which skipped pushes are
     /// counted.
     providers: Mutex<BTreeMap<Option<String>, Arc<Provider>>>,
 }
@@ -84,17 +84,17 @@ struct Dispatcher<C> {
 #[derive(Default)]
 struct Phones {
     in_use: u64,
-    /// Whose addresses were reported dead lately, and when.
+    /// Devices whose addresses were reported dead lately, and when.
     dead: Vec<(DeviceNo, i64)>,
 }
 
-/// What to do with a push for a device, as far as its quarantine goes.
+/// Whether a device's quarantine lets a push through.
 enum Clearance {
     /// Send it.
     Send,
     /// Send it, to see whether the address still is dead.
     Probe,
-    /// Do not.
+    /// Do not send it.
     Refused(PushResult),
 }
 
@@ -118,15 +118,15 @@ impl<C: Channel> Dispatcher<C> {
         });
     }
 
-    /// Claims and sends until it is about to stop; what is under way then finishes by itself. A claim is never broken off: nobody
-    /// would send what it has claimed.
+    /// Claims and sends until simod is about to stop; pushes in progress then finish by themselves. A claim is never
+    /// interrupted: its pushes would stay claimed but unsent.
     async fn run(self: &Arc<Self>, tracker: &TaskTracker) {
         let leaving = &self.app.leaving;
         self.recall().await;
         while !leaving.is_cancelled() {
             self.publish();
             let (more, full) = self.send_what_is_due(tracker).await;
-            // A wake-up that came since the claim is remembered.
+            // `Notify` stores a wake-up that came since the claim.
             tokio::select! {
                 () = self.app.wake.pushes.notified(), if !full => {}
                 () = self.freed.notified(), if more || full => {}
@@ -136,8 +136,8 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// Sends as much of what is due as there is room for. Returns whether there may be more of it, and whether there is no
-    /// room left for anyone.
+    /// Sends due pushes as far as there is room. Returns whether there may be more, and whether there is no room left for
+    /// any client.
     async fn send_what_is_due(self: &Arc<Self>, tracker: &TaskTracker) -> (bool, bool) {
         let room = self.room();
         let free = room.free();
@@ -160,18 +160,18 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// How many more pushes may be under way, and whose are.
+    /// How many more pushes may be in progress, and how many each client has.
     fn room(&self) -> Room {
         let (under_way, held) = self.permits.held();
         let width = match C::PROVIDER_OF {
             None => self.provider(None).learned().gate.width(self.app.clock().now()),
-            // Where one takes none, another one may.
+            // Where one provider is closed, another may be open.
             Some(_) => self.channel.permits(),
         };
         Room::new(width, width.saturating_sub(under_way), held)
     }
 
-    /// How long to wait when nothing wakes us: until a gate opens, or until retries may have come due.
+    /// How long to wait without a wake-up: until a gate opens, or until retries may be due.
     fn pause(&self) -> Duration {
         let now = self.app.clock().now();
         let gates = self.providers();
@@ -181,7 +181,7 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// The whole way of one push.
+    /// A push from claim to stored result.
     async fn push(self: Arc<Self>, push: ClaimedPush, permit: Permit) {
         let (claim, tries) = (push.claim.clone(), push.tries);
         let name_of = C::PROVIDER_OF.filter(|_| push.skip.is_none());
@@ -189,14 +189,14 @@ impl<C: Channel> Dispatcher<C> {
         let (result, probe) = AssertUnwindSafe(self.attempt(&provider, push))
             .catch_unwind()
             .await
-            // Perhaps it was a probe: another one may follow.
+            // Perhaps it was a probe: allow another one.
             .unwrap_or_else(|_| (self.broken(tries), true));
         let key = claim.key;
         provider.metrics.count(&result);
         let (got_through, waits) =
             (matches!(result, PushResult::Accepted { .. }), matches!(result, PushResult::Retry { .. }));
         let done = Done { finished: Finished { claim, at: self.app.clock().now(), result }, permit };
-        // The batcher outlives us: we hold it.
+        // The batcher outlives this task, which holds it.
         let _stored = self.finished.submit(done).await;
         let now = self.app.clock().now();
         if probe {
@@ -210,7 +210,7 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// A phone that was away is there again: what has waited for it does not wait out its time.
+    /// A phone is reachable again: makes its waiting pushes due now.
     async fn hasten(&self, key: PushKey) {
         match self.app.store.hasten(key).await {
             Ok(()) => self.app.wake.pushes.notify_one(),
@@ -218,7 +218,7 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// What follows from a fault of our own: the push waits like any other that failed, and gives its claim back.
+    /// The result after a panic: the push waits like any that failed, and its claim is released.
     fn broken(&self, tries: u32) -> PushResult {
         PushResult::Retry {
             due_at: self.app.clock().now() + self.policy.back_off(tries, rand::random()).as_micros() as i64,
@@ -227,13 +227,13 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// Sends a push if it may be sent; also whether it was a probe.
+    /// Sends a push if it may be sent. Also returns whether it was a probe.
     async fn attempt(&self, provider: &Provider, push: ClaimedPush) -> (PushResult, bool) {
         if let Some(skip) = push.skip {
             return (PushResult::Skipped(skip), false);
         }
         let now = self.app.clock().now();
-        // This process stood still: another instance may have taken the push over.
+        // This process was suspended: another instance may have taken the push over.
         if push.claimed.elapsed() > START_WITHIN {
             let result = PushResult::Retry {
                 due_at: now,
@@ -261,7 +261,7 @@ impl<C: Channel> Dispatcher<C> {
             sample: rand::random(),
         };
         let device_no = push.claim.key.device_no;
-        // A provider is given what is left, and never more than there was.
+        // The provider gets the remaining time to live, never more than the original.
         let left_from = self.app.clock().settled().max(push.accepted_at);
         let outgoing = outgoing(C::KIND, push, left_from);
         let started = Instant::now();
@@ -271,7 +271,7 @@ impl<C: Channel> Dispatcher<C> {
         (result, probe)
     }
 
-    /// Whether a device's quarantine lets a push through: a dead address gets one probe after a while.
+    /// Whether a device's quarantine lets a push through: a dead address gets a probe after a while.
     fn clear(&self, provider: &Provider, push: &ClaimedPush, now: i64) -> Clearance {
         let Some(quarantined_at) = push.quarantined_at else {
             return Clearance::Send;
@@ -279,7 +279,7 @@ impl<C: Channel> Dispatcher<C> {
         let delivery = &self.app.config.delivery;
         let probe_from =
             quarantined_at.saturating_add((delivery.quarantine_probe_seconds * time::SECOND as f64) as i64);
-        // Before that, the clock was ahead, and the address has waited.
+        // A time before it means that the clock was ahead, and the address has waited long enough.
         if (quarantined_at..probe_from).contains(&now) {
             return Clearance::Refused(PushResult::Failed {
                 reason: Reason::Quarantined,
@@ -297,7 +297,7 @@ impl<C: Channel> Dispatcher<C> {
         })
     }
 
-    /// What an answer means for the push, and for the provider.
+    /// What a provider's answer means for the push and for the provider.
     async fn judge(
         &self,
         provider: &Provider,
@@ -324,7 +324,7 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// What the database remembers of the providers' phones.
+    /// Loads the state of the providers' phones from the database.
     async fn recall(&self) {
         match self.phones().await {
             Ok(all) => {
@@ -340,12 +340,12 @@ impl<C: Channel> Dispatcher<C> {
         }
     }
 
-    /// Counts the provider's devices, unless that was done just now.
+    /// Counts the provider's devices, unless that was done recently.
     async fn count_devices(&self, provider: &Provider) {
         let now = self.app.clock().now();
         {
             let mut learned = provider.learned();
-            // Counted in the future: the clock was set back since.
+            // A count in the future comes from before the clock was set back.
             if (learned.counted_at..learned.counted_at.saturating_add(COUNTED_FOR)).contains(&now) {
                 return;
             }
@@ -373,7 +373,7 @@ impl<C: Channel> Dispatcher<C> {
         Ok(all)
     }
 
-    /// Shows how the channel is: as the worst of its providers.
+    /// Publishes the channel's health: the state of its worst provider.
     fn publish(&self) {
         let now = self.app.clock().now();
         let mut worst = "ok";
@@ -399,7 +399,7 @@ impl<C: Channel> Dispatcher<C> {
         self.lock_providers().entry(name).or_insert_with_key(new).clone()
     }
 
-    /// All that are known so far.
+    /// All providers known so far.
     fn providers(&self) -> Vec<Arc<Provider>> {
         self.lock_providers().values().cloned().collect()
     }
@@ -409,7 +409,7 @@ impl<C: Channel> Dispatcher<C> {
     }
 }
 
-/// What the channel needs to know of a push.
+/// A push as the channel needs it.
 fn outgoing(channel: ChannelKind, push: ClaimedPush, now: i64) -> Outgoing {
     Outgoing {
         message_id: push.message_id,

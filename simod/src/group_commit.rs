@@ -1,4 +1,4 @@
-//! The group commits of messages and receipts: what a batch comes to when the database is quick, hangs, or fails.
+//! The group commits of messages and receipts: batches' results when the database is quick, hangs, or fails.
 
 use std::{
     future::{Ready, ready},
@@ -17,13 +17,13 @@ use crate::{
     store::{self, Accepted, Error, Incoming, Recorded, Refusal, Reported, Store},
 };
 
-/// How many messages one transaction takes: beyond it little is won, and whoever comes next waits longer.
+/// The most messages in one transaction: beyond it little is gained, and later messages wait longer.
 const INGEST_BATCH: usize = 1_024;
 
 /// How many phones' receipts one batch takes.
 const RECEIPTS_BATCH: usize = 256;
 
-/// What they share.
+/// Their shared parts.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) store: Arc<Store>,
@@ -35,7 +35,7 @@ pub(crate) struct Parts {
 /// Results of a transaction, item by item.
 type Results<T> = Vec<Result<T, Arc<Error>>>;
 
-/// Of messages.
+/// The group commit of messages.
 pub(crate) fn ingest(parts: &Parts, tracker: &TaskTracker) -> Batcher<Incoming, IngestResult> {
     start(
         parts,
@@ -50,7 +50,7 @@ pub(crate) fn ingest(parts: &Parts, tracker: &TaskTracker) -> Batcher<Incoming, 
     )
 }
 
-/// Of phones' receipts.
+/// The group commit of phones' receipts.
 pub(crate) fn receipts(
     parts: &Parts,
     tracker: &TaskTracker,
@@ -72,7 +72,8 @@ pub(crate) fn receipts(
     )
 }
 
-/// `commit`s batches; when they are on disk, `tell`s whoever goes on with them, and returns whether anything was written.
+/// Commits batches with `commit`; once they are on disk, `tell` wakes the next tasks and returns whether anything was
+/// written.
 fn start<T: Send + 'static, D: Send + 'static, R: Send + 'static>(
     parts: &Parts,
     tracker: &TaskTracker,
@@ -99,11 +100,11 @@ fn start<T: Send + 'static, D: Send + 'static, R: Send + 'static>(
 }
 
 impl App {
-    /// Takes in a batch whole, or when any of it is refused nothing. What is answered is on disk. One at a time, whoever
-    /// holds [`App::strict`], or many of them would stand before everybody else's posts.
+    /// Posts a batch whole, or nothing if any of it is refused. The answered messages are on disk. Callers hold
+    /// [`App::strict`], so that such batches run one at a time; many of them would delay all other posts.
     ///
     /// # Errors
-    /// When the database cannot do it now; then nothing was stored, or there is no telling whether it was.
+    /// When the database cannot do it right now; then nothing was stored, or the outcome is unknown.
     pub(crate) async fn post_together(
         &self,
         batch: &[Incoming],
@@ -121,7 +122,7 @@ impl App {
     }
 }
 
-/// What a batch comes to, or will come to: when its commit hangs, the next batch need not wait for it.
+/// A batch's results, or the future of them: when a commit hangs, the next batch need not wait for it.
 async fn unless_it_hangs<T>(
     hangs: impl Future<Output = ()>,
     mut committing: BoxFuture<'static, T>,
@@ -133,7 +134,7 @@ async fn unless_it_hangs<T>(
     }
 }
 
-/// What a batch that was committed, or could not be, says of the next one.
+/// Updates the health from a batch's results.
 fn learn_from<T>(health: &Health, results: &[Result<T, Arc<Error>>], has_written: bool) {
     if has_written {
         health.committed();
@@ -143,7 +144,7 @@ fn learn_from<T>(health: &Health, results: &[Result<T, Arc<Error>>], has_written
     }
 }
 
-/// Counts a transaction of the ingest, and wakes whoever goes on with what it stored, if it stored anything.
+/// Counts a transaction of messages, and wakes the next tasks if it stored any.
 fn taken_in(metrics: &Metrics, wake: &Wake, items: usize, stored: usize) -> bool {
     metrics.ingest_batches.record(items as f64);
     metrics.messages.increment(stored as u64);
@@ -153,8 +154,8 @@ fn taken_in(metrics: &Metrics, wake: &Wake, items: usize, stored: usize) -> bool
     stored > 0
 }
 
-/// What was committed, once it is on disk. Also who brought only what was there already waits: it may be from the batch
-/// before this one, which is not on disk yet.
+/// The results, once they are on disk. Callers with repeats only wait, too: the original may be from the batch before,
+/// which is not on disk yet.
 async fn on_disk<T>(store: &Store, results: Vec<Result<T, Arc<Error>>>) -> Vec<Result<T, Arc<Error>>> {
     if results.iter().all(Result::is_err) {
         return results;

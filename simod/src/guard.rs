@@ -1,7 +1,8 @@
-//! Who has asked too often: requests of a token, and failures of a network address, counted by the minute.
+//! Rate limits: requests of a token, and failures of a network address, counted by the minute.
 //!
-//! The counts are in memory, so that looking at them costs nothing. What instances on one server count is put together by a
-//! periodic duty ([`Guard::counted`], [`Guard::learn`]): N instances do not make N limits but for the second that it takes.
+//! The counts are in memory, so that checking them costs nothing. A periodic duty combines the counts of all instances on
+//! one server ([`Guard::counted`], [`Guard::learn`]): N instances do not allow N limits, except within the second until
+//! then.
 
 mod code_line;
 pub(crate) mod per_phone;
@@ -21,42 +22,42 @@ use crate::store::{ClientNo, Counted, OnSight, Refused};
 
 const MINUTE: i64 = 60 * SECOND;
 
-/// A token that nobody has used for so many minutes is forgotten, and known by sight no more.
+/// A token not used for this many minutes is forgotten, and no longer counts as known to be good.
 const REMEMBERED: i64 = 60;
 
-/// A token is counted together with the other instances once it has come this part of its limit: those that nobody would
-/// refuse, which are nearly all, cost no statement.
+/// A token's count is shared with other instances once it reaches this fraction of its limit: tokens far below it, which
+/// are nearly all, cost no statement.
 const TOGETHER: u64 = 32;
 
-/// Refused attempts of different kinds that are kept until they are written; whoever makes more of them in a second is kept
-/// under no address.
+/// The most kinds of refused attempts kept until they are written; beyond that within a second, attempts are recorded
+/// without their address.
 const REFUSED: usize = 4_096;
 
-/// Tokens that are looked up at once for addresses which have to wait: whoever guesses gets no more of the database than that.
+/// Lookups at once of tokens from addresses that are over their limit: a guesser gets no more of the database than that.
 const STRANGERS: usize = 2;
 
-/// Addresses that are remembered for having sent an `X-Forwarded-For` that was not believed.
+/// The most addresses remembered for sending an `X-Forwarded-For` that is not trusted.
 const UNBELIEVED: usize = 64;
 
-/// A token's SHA-256. It is looked up by value: whoever could learn from the time that takes how a hash begins would still
-/// have to find a token to it.
+/// A token's SHA-256. Lookups by value take no constant time, but learning how a hash begins does not help: a matching
+/// token would still have to be found.
 pub(crate) type TokenHash = [u8; 32];
 
-/// Counts, and what is allowed.
+/// Counts and limits.
 #[derive(Debug)]
 pub struct Guard {
     per_token: u64,
     failures: u64,
-    tokens: Mutex<HashMap<TokenHash, Known>>,
-    /// Tokens of which something is known before they are looked up.
+    tokens: Mutex<HashMap<TokenHash, KnownToken>>,
+    /// What is known of tokens before they are looked up.
     on_sight: Mutex<HashMap<TokenHash, OnSight>>,
     addresses: Mutex<HashMap<String, Count>>,
-    refused: Mutex<HashMap<Kind, Seen>>,
-    /// Tokens that are looked up at once for addresses which have to wait.
+    refused: Mutex<HashMap<RefusedKind, Seen>>,
+    /// Limits lookups of tokens from addresses that are over their limit.
     pub(crate) strangers: Semaphore,
-    /// Who waits to have a one-time code looked up.
+    /// The queue for looking up one-time codes.
     pub(crate) codes: CodeLine,
-    /// Whose `X-Forwarded-For` was not believed.
+    /// Addresses whose `X-Forwarded-For` was not trusted.
     unbelieved: Mutex<HashSet<IpAddr>>,
 }
 
@@ -65,21 +66,21 @@ pub struct Guard {
 struct Count {
     minute: i64,
     here: u64,
-    /// What of `here` the other instances know.
+    /// The part of `here` that was shared with the other instances.
     told: u64,
     elsewhere: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Known {
+struct KnownToken {
     count: Count,
-    /// It has let somebody in.
+    /// It has been accepted once.
     is_good: bool,
 }
 
-/// What refused attempts have in common that are kept as one row.
+/// The key of refused attempts that are stored as one row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Kind {
+struct RefusedKind {
     client_no: Option<ClientNo>,
     address: String,
     reason: &'static str,
@@ -92,7 +93,7 @@ struct Seen {
     last_at: i64,
 }
 
-/// There were too many; seconds until the next minute.
+/// Over the limit; `retry_after` is in seconds, until the next minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooMany {
     pub(crate) limit: u64,
@@ -123,7 +124,7 @@ fn lock<K: Eq + Hash, V>(map: &Mutex<HashMap<K, V>>) -> MutexGuard<'_, HashMap<K
 }
 
 impl Guard {
-    /// With these limits a minute: requests of a token that has none of its own, and failures of an address; 0 is none.
+    /// Limits per minute: requests of a token without a limit of its own, and failures of an address; 0 means no limit.
     pub fn new(per_token: u64, failures: u64) -> Self {
         Self {
             per_token,
@@ -138,7 +139,7 @@ impl Guard {
         }
     }
 
-    /// A request with this token begins.
+    /// Counts a request with this token.
     pub(crate) fn take(&self, token: TokenHash, now: i64) -> Result<(), TooMany> {
         let limit = self.limit_of(&token);
         let mut tokens = lock(&self.tokens);
@@ -151,7 +152,7 @@ impl Guard {
         Ok(())
     }
 
-    /// What is said of tokens, as the database knows it.
+    /// Sets what the database knows of tokens before they are looked up.
     pub(crate) fn set_on_sight(&self, on_sight: HashMap<TokenHash, OnSight>) {
         *lock(&self.on_sight) = on_sight;
     }
@@ -165,24 +166,24 @@ impl Guard {
         self.on_sight(token).rate_limit.unwrap_or(self.per_token)
     }
 
-    /// The token lets in.
+    /// The token was accepted.
     pub(crate) fn welcome(&self, token: &TokenHash) {
         if let Some(known) = lock(&self.tokens).get_mut(token) {
             known.is_good = true;
         }
     }
 
-    /// The token has let in before: the address that it comes from may be that of many, of whom another one guesses.
+    /// Whether the token was accepted before: its address may be shared by many, one of whom guesses.
     pub(crate) fn is_good(&self, token: &TokenHash) -> bool {
         lock(&self.tokens).get(token).is_some_and(|known| known.is_good)
     }
 
-    /// The token lets nobody in.
+    /// The token is not valid any more.
     pub(crate) fn forget(&self, token: &TokenHash) {
         lock(&self.tokens).remove(token);
     }
 
-    /// Whether so many attempts from this address have failed that it has to wait.
+    /// Refuses an address that has had too many failures in this minute.
     pub(crate) fn may_try(&self, address: &str, now: i64) -> Result<(), TooMany> {
         match lock(&self.addresses).get(address) {
             Some(count)
@@ -194,23 +195,23 @@ impl Guard {
         }
     }
 
-    /// An attempt from this address has failed.
+    /// Counts a failed attempt of this address.
     pub(crate) fn failed(&self, address: &str, now: i64) {
         let mut addresses = lock(&self.addresses);
         addresses.entry(address.to_owned()).or_default().at(now / MINUTE).here += 1;
     }
 
-    /// An `X-Forwarded-For` from this address is not believed: whether that is news. Of so many addresses it is; that is
-    /// enough to find a proxy, and nobody fills the log with it.
+    /// Whether this is the first untrusted `X-Forwarded-For` from this address. Only so many addresses are reported: enough
+    /// to find a proxy, too few to fill the log.
     pub(crate) fn is_unbelieved_first(&self, address: IpAddr) -> bool {
         let mut unbelieved = self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner);
         unbelieved.len() < UNBELIEVED && unbelieved.insert(address)
     }
 
-    /// An attempt was refused, and is to be kept.
+    /// Records a refused attempt.
     pub(crate) fn refused(&self, client_no: Option<ClientNo>, address: &str, reason: &'static str, now: i64) {
         let mut refused = lock(&self.refused);
-        let mut kind = Kind { client_no, address: address.to_owned(), reason };
+        let mut kind = RefusedKind { client_no, address: address.to_owned(), reason };
         if refused.len() >= REFUSED && !refused.contains_key(&kind) {
             kind.address.clear();
         }
@@ -219,7 +220,7 @@ impl Guard {
         seen.last_at = now;
     }
 
-    /// What is to be put together with the other instances' counts: failures, and, where there are others, requests.
+    /// The counts to be combined with the other instances': failures, and, if there are others, requests.
     pub(crate) fn counted(&self, has_others: bool, now: i64) -> Vec<Counted> {
         let minute = now / MINUTE;
         let mut counted = Vec::new();
@@ -248,7 +249,7 @@ impl Guard {
         counted
     }
 
-    /// What all instances have counted, after ours was added: `told` is what we said, `all` what came of it.
+    /// Takes the totals of all instances, ours included: `told` is what we submitted, `all` the totals.
     pub(crate) fn learn(&self, told: &[Counted], all: &[Counted]) {
         let all: HashMap<&str, u64> = all.iter().map(|one| (one.key.as_str(), one.count)).collect();
         let told: HashMap<&str, &Counted> = told.iter().map(|one| (one.key.as_str(), one)).collect();
@@ -286,7 +287,7 @@ impl Guard {
     }
 }
 
-/// As the database knows it, besides the token's own row.
+/// The token's key in the shared counts.
 fn key_of(token: &TokenHash) -> String {
     format!("token {}", hex(token))
 }
@@ -298,7 +299,7 @@ mod tests {
     const NOW: i64 = 30_000_000 * MINUTE + 10 * SECOND;
     const TOKEN: TokenHash = [7; 32];
 
-    /// What the database does with what instances tell.
+    /// What the database does with the instances' counts.
     fn exchange(guards: &[&Guard], now: i64) {
         let mut sums = HashMap::new();
         for guard in guards {
@@ -361,7 +362,7 @@ mod tests {
         exchange(&[here, there], NOW);
         there.take(TOKEN, NOW).unwrap_err();
         there.may_try("192.0.2.1", NOW).unwrap_err();
-        // The first to tell learns of the others when he tells again.
+        // The first instance learns of the others when it submits again.
         here.take(TOKEN, NOW).unwrap();
         here.failed("192.0.2.1", NOW);
         exchange_after(here, &[("token", 321), ("address", 21)]);

@@ -1,8 +1,8 @@
-//! Whether this instance can store what is posted, as `/readyz` says it.
+//! Whether this instance can store messages, as `/readyz` reports it.
 //!
-//! It can when a commit has succeeded within the last ten seconds. Commits of messages and receipts count; when there was
-//! none for a while, a duty commits a small row of its own, so that an idle instance knows, and one that load balancers have
-//! turned away from comes back. A probe only reads what is known.
+//! It can if a commit has succeeded within the last ten seconds. Commits of messages and receipts count; without any for a
+//! while, a duty commits a small row of its own. So an idle instance knows its state, and one that load balancers have left
+//! recovers. A readiness probe only reads the known state.
 
 use std::{
     sync::{
@@ -26,27 +26,27 @@ use crate::{
     store::{Error, Store},
 };
 
-/// For so long a commit proves that the next one will succeed.
+/// How long a commit proves that the next one will succeed.
 const PROVES_FOR: Duration = Duration::from_secs(10);
 
-/// So long before that we commit a row of our own: early enough for its answer to be there, or to be missed, when the last
-/// one proves nothing any more.
+/// How long before that runs out we commit a row of our own: early enough for its result, or the lack of it, to be known in
+/// time.
 const AHEAD: Duration = Duration::from_secs(5);
 
 /// Interval at which we check whether a proof is due; also the pause between retries.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How much our row holds at first, and after there was no room, in bytes: as much as a message may, so that we do not say
-/// that there is room while only small messages find some.
+/// Bytes in our row at first, and after the disk was full: as much as a message may have, so that we do not report room
+/// that only suffices for small messages.
 const BALLAST: u32 = 256 * 1024;
 
-/// What is known of commits.
+/// The state of commits.
 #[derive(Debug)]
 pub struct Health {
     began: Instant,
-    /// When the last commit succeeded, in milliseconds since then; 0: none has.
+    /// When the last commit succeeded, in milliseconds after the beginning; 0: none has.
     committed: AtomicU64,
-    /// Somebody's commit has failed.
+    /// A commit has failed.
     failed: Notify,
     lacked_room: AtomicBool,
     trouble: watch::Sender<Option<Arc<Trouble>>>,
@@ -58,13 +58,13 @@ pub struct Health {
 /// Why this instance is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// For the owner: it may name servers and files.
+    /// For the server's owner: it may name servers and files.
     pub reason: Text,
     cause: Cause,
 }
 
 impl Trouble {
-    /// While nothing is known.
+    /// While the state is unknown.
     pub(crate) fn of_starting(reason: Text) -> Self {
         Self { reason, cause: Cause::Starting }
     }
@@ -85,22 +85,22 @@ impl From<&Error> for Trouble {
     }
 }
 
-/// Why, as the metric names it.
+/// The cause, as the metric names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
-    /// Nothing is known yet.
+    /// The state is not known yet.
     Starting,
     /// The disk is full.
     Full,
-    /// The file is not ours any more, or not to be trusted.
+    /// The file was replaced, or cannot be trusted.
     File,
     /// Pages cannot be read.
     Unreadable,
     /// Commits wait for a standby.
     Standby,
-    /// No commit is confirmed.
+    /// Commits are not confirmed.
     Silent,
-    /// What else the database says.
+    /// Any other database error.
     Database,
 }
 
@@ -129,14 +129,14 @@ impl Cause {
 }
 
 impl Health {
-    /// Nothing is known yet.
+    /// The state is not known yet.
     pub fn new(metrics: &Metrics) -> Self {
         let starting = text!("simod is starting", "simod запускается");
         Self {
             began: Instant::now(),
             committed: AtomicU64::new(0),
             failed: Notify::new(),
-            // It may have been why we were started anew.
+            // A full disk may have been the reason for the restart.
             lacked_room: AtomicBool::new(true),
             trouble: watch::Sender::new(Some(Arc::new(Trouble::of_starting(starting)))),
             ready: metrics.ready(),
@@ -149,12 +149,12 @@ impl Health {
         }
     }
 
-    /// A commit succeeded that has written something: an empty one succeeds on a full disk, too.
+    /// A commit has written something. Empty commits do not count: they succeed on a full disk, too.
     pub fn committed(&self) {
         self.committed.store(self.now(), Ordering::Relaxed);
     }
 
-    /// A commit failed. Whether others do, too, is found out at once.
+    /// A commit failed. Checks at once whether others fail, too.
     pub fn failed(&self, error: &Error) {
         if !matches!(error, Error::Unavailable(_) | Error::OutcomeUnknown(_)) || error.is_race() {
             return;
@@ -171,34 +171,34 @@ impl Health {
         self.trouble.borrow().clone()
     }
 
-    /// Tells when that changes.
+    /// Subscribes to changes.
     pub fn follow(&self) -> watch::Receiver<Option<Arc<Trouble>>> {
         self.trouble.subscribe()
     }
 
-    /// Milliseconds since the beginning, from 1 on.
+    /// Milliseconds since the beginning, starting at 1.
     fn now(&self) -> u64 {
         self.began.elapsed().as_millis() as u64 + 1
     }
 
-    /// How long the last commit proves that the next one will succeed.
+    /// For how long the last commit still proves that the next one will succeed.
     fn proves_for(&self, now: u64) -> Duration {
         let age = Duration::from_millis(now - self.committed.load(Ordering::Relaxed).min(now));
         PROVES_FOR.saturating_sub(age)
     }
 
-    /// Whether we are to commit a row of our own.
+    /// Whether to commit a row of our own.
     fn is_due(&self, now: u64) -> bool {
         self.trouble.borrow().is_some() || self.proves_for(now) <= AHEAD
     }
 
-    /// How much that row holds.
+    /// The size of that row.
     fn ballast(&self) -> u32 {
         let lacks_room = self.trouble.borrow().as_ref().is_some_and(|trouble| trouble.cause == Cause::Full);
         if lacks_room || self.lacked_room.swap(false, Ordering::Relaxed) { BALLAST } else { 0 }
     }
 
-    /// What follows from our own commit, which began at `asked`.
+    /// Draws conclusions from our own commit, which began at `asked`.
     fn conclude(&self, asked: u64, proof: &Result<(), Error>, unreadable: Option<String>) {
         match (proof, unreadable) {
             (Ok(()), None) => {
@@ -216,7 +216,7 @@ impl Health {
             (Err(error), _) => {
                 self.failures.increment(1);
                 let trouble = Trouble::from(error);
-                // Others have got through meanwhile; where room is scarce, only because they were small.
+                // Other commits have succeeded meanwhile; where room is scarce, only because they were small.
                 let gets_through =
                     self.committed.load(Ordering::Relaxed) > asked && trouble.cause != Cause::Full;
                 self.set(if gets_through { None } else { Some(trouble) });
@@ -256,7 +256,7 @@ async fn watch(health: &Health, store: &Store) {
         let mut next = Instant::now() + PAUSE;
         prove(health, store).await;
         loop {
-            // A try that took long was pause enough.
+            // A slow try was pause enough.
             tokio::time::sleep_until(next.into()).await;
             next = Instant::now() + PAUSE;
             let has_failed = health.failed.notified().now_or_never().is_some();
@@ -267,8 +267,8 @@ async fn watch(health: &Health, store: &Store) {
     }
 }
 
-/// Commits a row of our own. When its answer takes so long that nothing proves any more that commits succeed, that is said
-/// before it comes.
+/// Commits a row of our own. If that takes so long that no recent commit proves anything any more, reports it before the
+/// result comes.
 async fn prove(health: &Health, store: &Store) {
     let asked = health.now();
     let mut proof = std::pin::pin!(store.prove_commit(health.ballast()));

@@ -1,5 +1,5 @@
-//! The duty that keeps the word index up with the messages. While others write, be it messages or what became of them,
-//! it takes a small part of the writer's time; when they cease, it catches up. A search for words does not wait for it
+//! The duty that keeps the word index up to date. While others write messages or their results, it takes a small part of
+//! the writer's time; when they stop, it catches up. A word search does not wait for it
 //! ([`Store::deliveries`](crate::store::Store::deliveries)).
 
 use std::{
@@ -12,13 +12,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::{app::App, background::keep_up_until_shutdown, news};
 
-/// Messages per step; long ones make it end earlier.
+/// Messages per step; long messages end it earlier.
 const STEP: u32 = 500;
-/// How long messages gather before a step, so that their commits do not come in pairs with ours.
+/// How long to gather messages before a step, so that our commits do not pair up with theirs.
 const GATHER: Duration = Duration::from_millis(100);
-/// How many times as long as its own steps the duty rests while others write.
+/// While others write, the duty rests this many times as long as its steps take.
 const REST: u32 = 9;
-/// How long it waits after an error, and how often it looks without being woken.
+/// The pause after an error, and the polling interval.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Indexes until shutdown.
@@ -32,13 +32,13 @@ async fn index(app: &App) {
         let began = Instant::now();
         let indexed = app.store.index_words(STEP).await;
         let writes = app.store.writes();
-        // One of them is ours. Of what other instances write, we are told when it is messages.
+        // One of the writes is ours. Of other instances' writes we only hear when they post messages.
         let told = app.wake.words.notified().now_or_never().is_some();
         let others = told || writes - seen > 1;
         seen = writes;
         let rest = match indexed {
             Ok(0) => {
-                // Whether it was woken or looks by itself makes no difference.
+                // Woken or timed out makes no difference.
                 let _ = tokio::time::timeout(LOOK, app.wake.words.notified()).await;
                 GATHER
             }

@@ -1,6 +1,5 @@
-//! What instances on the same server tell each other: the word that something happened.
-//! They are told after a commit, and wake us after theirs. Both are hints; whoever waits also looks by himself now and then,
-//! so that nothing depends on them.
+//! Wake-ups between instances on the same server, after a commit. They are only hints: waiting tasks also poll now and
+//! then, so nothing depends on them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,16 +7,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::{app::App, background::keep_up_until_shutdown};
 
-/// The others are told at most so often: a word inside every commit would cost more than half of the commits.
+/// Others are notified at most this often: a notification inside every commit would cost more than half of the commits.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// After so long without a word it is looked whether one could be heard at all.
+/// After this long without a notification the connection is renewed, because it may be dead.
 const QUIET: Duration = Duration::from_mins(1);
 
-/// How long to do without the others' word after it could not be heard.
+/// Pause before listening again after an error.
 const DEAF: Duration = Duration::from_secs(1);
 
-/// Tells and listens until shutdown; an embedded database has no others.
+/// Notifies and listens until shutdown; an embedded database has no other instances.
 pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     if !app.store.is_shared() {
         return;
@@ -47,7 +46,7 @@ async fn listen(app: &App) {
                     match tokio::time::timeout(QUIET, others.said_something()).await {
                         Ok(Ok(())) => app.wake.here(),
                         Ok(Err(_)) => break,
-                        // They may be silent, or the connection may lead nowhere: on a new one.
+                        // The others may be silent or the connection dead: open a new one.
                         Err(_) => continue 'connected,
                     }
                 }

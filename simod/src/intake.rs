@@ -1,4 +1,4 @@
-//! Messages are handed in: by the API, and by whatever else may take them in. Nothing of HTTP is known here.
+//! Hands messages to the group commit, for the API and any other source. Nothing here depends on HTTP.
 
 use std::{
     net::IpAddr,
@@ -14,21 +14,21 @@ use crate::{
     store::{self, Draft, Incoming, Poster, Refusal},
 };
 
-/// What a message that comes alone may weigh without waiting with those of batches.
+/// A single message up to this weight does not queue with those of batches.
 const ALONE: usize = 32;
 
 /// Why a message was not posted.
 pub(crate) enum Unposted {
-    /// The transaction said so.
+    /// The transaction refused it.
     Refused(Refusal),
-    /// The transaction failed, with all that was in it.
+    /// The whole transaction failed.
     Undone(Arc<store::Error>),
-    /// There was no time for it, or its part of simod is broken.
+    /// It was not handled in time, or simod failed.
     Unanswered(Unanswered),
 }
 
 impl Unposted {
-    /// Whether it may have been stored nevertheless.
+    /// Whether it may have been stored all the same.
     pub(crate) fn may_be_stored(&self) -> bool {
         match self {
             Self::Refused(_) => false,
@@ -38,12 +38,12 @@ impl Unposted {
     }
 }
 
-/// Who posts many messages together. What he may do, the transaction that stores them looks up.
+/// The poster of many messages. Permissions are checked by the transaction that stores them.
 pub(crate) struct Sender {
     poster: Poster,
     from: Option<IpAddr>,
     dry_run: bool,
-    /// How many deliveries all of them may make.
+    /// How many deliveries they may create together.
     budget: Arc<AtomicU64>,
 }
 
@@ -52,7 +52,7 @@ impl Sender {
         Self { poster, from, dry_run, budget: Arc::new(AtomicU64::new(limits::BATCH_DELIVERIES)) }
     }
 
-    /// A message of his.
+    /// A message from this sender.
     pub(crate) fn incoming(&self, draft: Draft, memory: Option<Arc<OwnedSemaphorePermit>>) -> Incoming {
         Incoming {
             poster: self.poster,
@@ -66,8 +66,8 @@ impl Sender {
     }
 }
 
-/// Hands in messages one after the other, so that they are accepted in their order; what was wrong already keeps its place.
-/// What is returned for each waits until it is on disk. `memory` is held until then.
+/// Hands in messages one after the other, so that they are accepted in order; errors keep their positions. Each returned
+/// future waits until its message is on disk. `memory` is held until then.
 pub(crate) async fn post_many<E>(
     app: &App,
     sender: &Sender,
@@ -85,7 +85,7 @@ pub(crate) async fn post_many<E>(
     entered
 }
 
-/// Hands a message to the group commit; what is returned waits until it is on disk.
+/// Hands a message to the group commit; the returned future waits until it is on disk.
 pub(crate) async fn enter(
     app: &App,
     incoming: Incoming,

@@ -44,8 +44,8 @@ use crate::{
     store::Store,
 };
 
-/// Runs the daemon until `shutdown` is canceled; then it says that it is not ready any more, after the configured delay
-/// nothing new is accepted, and what is in flight is finished within the configured grace.
+/// Runs the daemon until `shutdown` is canceled; then it reports that it is not ready, stops accepting after the configured
+/// delay, and finishes work in progress within the configured grace.
 ///
 /// # Errors
 /// When a listener has no address.
@@ -55,7 +55,7 @@ pub async fn run(
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    // Invitations name the port that was taken, not a 0.
+    // Invitations name the actual port, not a 0.
     config.listen = listeners.tcp.local_addr()?.to_string();
     if let Err(error) = store.start_clock().await {
         tracing::warn!(%error, "the clock was not compared with what is stored");

@@ -1,4 +1,4 @@
-//! The two listeners, and what they know of whoever connects.
+//! The two listeners, and the peers of their connections.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -7,22 +7,22 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, unix};
 
 use crate::{api::Peer, tls::Tls};
 
-/// What simod listens on; bound before [`crate::run`], so that the caller knows the port.
+/// The listeners; bound before [`crate::run`], so that the caller knows the port.
 #[derive(Debug)]
 pub struct Listeners {
     /// TCP.
     pub tcp: TcpListener,
     /// What TCP is encrypted with; without it HTTP is plain.
     pub tls: Option<Arc<Tls>>,
-    /// The Unix socket for local administration. Its file goes with it.
+    /// The Unix socket for local administration. Its file is removed with it.
     pub unix: Option<UnixListener>,
 }
 
-/// TCP without Nagle's delay: small answers leave at once.
+/// TCP without Nagle's delay, so that small answers leave at once.
 pub(crate) struct Tcp(pub(crate) TcpListener);
 
 impl Tcp {
-    /// Who has connected.
+    /// The connecting peer.
     pub(crate) fn peer(_: &TcpStream, address: &SocketAddr) -> Peer {
         Peer::Tcp(Some(*address))
     }
@@ -45,13 +45,13 @@ impl Listener for Tcp {
     }
 }
 
-/// A Unix socket that takes its file along.
+/// A Unix socket that removes its file when dropped.
 pub(crate) struct Socket(pub(crate) UnixListener);
 
 impl Socket {
-    /// Who has connected.
+    /// The connecting peer.
     pub(crate) fn peer(stream: &UnixStream, _: &unix::SocketAddr) -> Peer {
-        // Without credentials nobody is trusted: the overflow user is no daemon's user.
+        // A peer without credentials gets the overflow user's id, which is no daemon's, so it is not trusted.
         Peer::Local { uid: stream.peer_cred().map_or(u32::MAX, |cred| cred.uid()) }
     }
 }
@@ -70,11 +70,11 @@ impl Listener for Socket {
 }
 
 impl Drop for Socket {
-    /// Before it is closed: afterwards the file may be that of whoever comes next.
+    /// Before the socket closes: afterwards the file may belong to a successor.
     fn drop(&mut self) {
         let address = self.0.local_addr();
         if let Some(path) = address.as_ref().ok().and_then(unix::SocketAddr::as_pathname) {
-            // The next start would take it over anyway.
+            // If it remains, the next start takes it over.
             let _gone = std::fs::remove_file(path);
         }
     }

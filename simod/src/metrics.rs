@@ -1,4 +1,4 @@
-//! Metrics for Prometheus. The recorder belongs to this instance, not to the process: several may run in one program.
+//! Metrics for Prometheus. The recorder belongs to this instance, not to the process: one program may embed several.
 
 use std::{fmt, time::Duration};
 
@@ -21,13 +21,13 @@ const FAILED: &str = "simo_commits_failed_total";
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
-/// All that is counted.
+/// All metrics.
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     /// Messages accepted and committed.
     pub messages: Counter,
-    /// Refused posts of which there is no trace: they were of too many kinds.
+    /// Refused posts without a trace, because they were of too many kinds.
     pub refused_untraced: Counter,
     /// Messages per commit.
     pub ingest_batches: Histogram,
@@ -35,11 +35,11 @@ pub struct Metrics {
     pub finish_batches: Histogram,
     /// Receipts per commit.
     pub receipt_batches: Histogram,
-    /// How far the clock is ahead of what is believed.
+    /// How far the clock is ahead of the believed time.
     pub clock_ahead: Gauge,
 }
 
-/// What is counted of one channel, or of one of its providers.
+/// The metrics of one channel, or of one of its providers.
 #[derive(Clone)]
 pub struct ChannelMetrics {
     accepted: Counter,
@@ -66,7 +66,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let sizes: Vec<f64> = (0..=10).map(|power| f64::from(1 << power)).collect();
         let seconds = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
-        // It refuses nothing but an empty list.
+        // It only refuses an empty list.
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(BATCHES.to_owned()), &sizes)
             .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(SECONDS.to_owned()), &seconds))
@@ -116,13 +116,13 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A post was refused with this code.
+    /// Counts a post refused with this code.
     pub fn refused(&self, code: &'static str) {
         let key = Key::from_parts(REFUSED, vec![Label::new("code", code)]);
         self.recorder.register_counter(&key, &METADATA).increment(1);
     }
 
-    /// The counters of one channel, or of one of its providers.
+    /// The metrics of one channel, or of one of its providers.
     pub fn channel(&self, channel: &'static str, provider: Option<&str>) -> ChannelMetrics {
         let provider = provider.map(|provider| Label::new("provider", provider.to_owned()));
         let labels: Vec<_> = [Label::new("channel", channel)].into_iter().chain(provider).collect();
@@ -140,39 +140,39 @@ impl Metrics {
         }
     }
 
-    /// How many pushes of a channel are not done.
+    /// The number of unfinished pushes of a channel.
     pub fn queue(&self, channel: &'static str) -> Gauge {
         self.recorder.register_gauge(&Key::from_parts(QUEUE, vec![Label::new("channel", channel)]), &METADATA)
     }
 
-    /// 1 where this instance can store messages, else 0.
+    /// 1 if this instance can store messages, else 0.
     pub fn ready(&self) -> Gauge {
         self.recorder.register_gauge(&Key::from_static_name(READY), &METADATA)
     }
 
-    /// 1 where this is why it cannot, else 0.
+    /// 1 if this is the cause why it cannot, else 0.
     pub fn not_ready(&self, cause: &'static str) -> Gauge {
         self.recorder.register_gauge(&Key::from_parts(NOT_READY, vec![Label::new("cause", cause)]), &METADATA)
     }
 
-    /// Commits that the database could not do.
+    /// Commits that failed in the database.
     pub fn failed_commits(&self) -> Counter {
         self.recorder.register_counter(&Key::from_static_name(FAILED), &METADATA)
     }
 
-    /// All of it in Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     pub fn render(&self) -> String {
         self.handle.render()
     }
 
-    /// Sums up what histograms have gathered; without it they grow until somebody looks.
+    /// Condenses the samples in histograms; otherwise they grow until metrics are read.
     pub fn sum_up(&self) {
         self.handle.run_upkeep();
     }
 }
 
 impl ChannelMetrics {
-    /// A try ended so.
+    /// Counts a try with this result.
     pub fn count(&self, result: &PushResult) {
         match result {
             PushResult::Accepted { .. } => &self.accepted,
@@ -184,7 +184,7 @@ impl ChannelMetrics {
         .increment(1);
     }
 
-    /// The provider took so long to answer.
+    /// Records how long the provider took to answer.
     pub fn took(&self, time: Duration) {
         self.seconds.record(time.as_secs_f64());
     }

@@ -1,5 +1,5 @@
-//! Warnings that come again with every request: one a minute for the same reason, the others for those who debug. A full
-//! disk must not become fuller by the log that says so.
+//! Warnings that recur with every request: the same one is logged once a minute, its repeats at debug level. Otherwise the
+//! log would fill a full disk further.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ const A_MINUTE: Duration = Duration::from_mins(1);
 
 static WARNED: LazyLock<Mutex<Warned>> = LazyLock::new(Mutex::default);
 
-/// What was warned of, and when.
+/// Recent warnings, and when they were logged.
 #[derive(Debug, Default)]
 struct Warned(HashMap<String, Instant>);
 
@@ -27,7 +27,7 @@ impl Warned {
     }
 }
 
-/// Warns of an error.
+/// Logs an error as a warning.
 pub(crate) fn warn(what: &str, error: &dyn Display) {
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
     let is_news = warned.is_news(format!("{what}: {error}"), Instant::now());

@@ -1,4 +1,4 @@
-//! A CA of the plant's own: what it is good for, and the steps by which people make their phones trust it.
+//! A plant's own CA: the hosts it covers, and the steps by which people make their phones trust it.
 
 use std::net::IpAddr;
 
@@ -10,24 +10,24 @@ use simo_common::lang::Lang;
 use url::Host;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-/// Such a CA's certificate.
+/// The certificate of a plant's own CA.
 #[derive(Debug, Clone)]
 pub struct OwnCa {
     der: CertificateDer<'static>,
-    /// The only hosts that it is good for; empty where it does not say so.
+    /// The only hosts that it may sign for; empty if it names none.
     pub hosts: Vec<Host>,
-    /// Until when it is valid.
+    /// When it expires.
     pub ends_at: Timestamp,
 }
 
 impl OwnCa {
-    /// The CA at the end of the chain that a server sends. A public CA's certificate is left out of chains.
+    /// The CA at the end of a server's chain. Chains omit public CAs' certificates.
     pub fn of_chain(chain: &[CertificateDer<'static>]) -> Option<Self> {
         let [_, .., last] = chain else { return None };
         Self::of(last)
     }
 
-    /// `None` when it is not a CA, or not self-signed.
+    /// `None` if it is not a CA, or not self-signed.
     pub fn of(der: &CertificateDer<'static>) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         (certificate.is_ca() && certificate.issuer() == certificate.subject()).then_some(())?;
@@ -56,14 +56,14 @@ impl OwnCa {
         pem + "-----END CERTIFICATE-----\n"
     }
 
-    /// Its SHA-256 as systems show it, in four lines, which people compare one by one.
+    /// Its SHA-256 as systems show it, in four lines, so that people can compare it line by line.
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::digest(&self.der);
         let pairs: Vec<_> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
         pairs.chunks(8).map(|line| line.join(" ")).collect::<Vec<_>>().join("\n")
     }
 
-    /// What a person is to do, as HTML; `way` says where the certificate is.
+    /// The steps for a person, as HTML; `way` says where the certificate is.
     pub fn steps(&self, lang: Lang, way: &str) -> String {
         let hosts: Vec<_> = self.hosts.iter().map(|host| format!("<b>{host}</b>")).collect();
         let hosts = if hosts.is_empty() {
@@ -79,7 +79,7 @@ impl OwnCa {
     }
 }
 
-/// The host in a name constraint; `None` for networks and other kinds of names. The bytes are an address and its mask.
+/// The host in a name constraint; `None` for networks and other kinds of names. `bytes` are an address and its mask.
 fn host(name: &GeneralName<'_>) -> Option<Host> {
     match name {
         GeneralName::DNSName(name) => Host::parse(name).ok(),

@@ -1,5 +1,5 @@
-//! Posts that were refused, gathered in memory until they are written ([`crate::store::RefusedPosts`]): no request waits for
-//! that. How much is gathered has an end; what goes beyond is counted.
+//! Refused posts, gathered in memory until they are written ([`crate::store::RefusedPosts`]), so that no request waits for
+//! that. The memory is limited; posts beyond it are only counted.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,25 +16,25 @@ use crate::{
     store::{NEWEST_REFUSED, RefusedPosts},
 };
 
-/// Kinds of refused posts that are gathered at once, of all tokens and of one: no client takes the room of the others. With
-/// the newest posts of each that is some ten megabytes at worst.
+/// The most kinds of refused posts gathered at once, of all tokens and of one, so that no client uses up the others' room.
+/// With the newest posts of each kind that is some ten megabytes at worst.
 const KINDS: usize = 512;
 const KINDS_OF_A_TOKEN: usize = 32;
 
-/// Characters of a title, and of an external id, that are kept.
+/// Characters of a title, and of an external id, that are stored.
 const TITLE_CHARS: usize = 80;
 const EXTERNAL_ID_CHARS: usize = 200;
 
-/// By what a person recognises a post.
+/// The parts by which a person recognises a post.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     title: String,
     external_id: Option<String>,
 }
 
-/// What refused posts have in common that are kept as one row.
+/// The key of refused posts that are stored as one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Kind {
+struct PostKind {
     token: TokenHash,
     hour: i64,
     code: &'static str,
@@ -46,18 +46,18 @@ struct Seen {
     count: u64,
     first_at: i64,
     last_at: i64,
-    /// The newest last.
+    /// The newest comes last.
     newest: VecDeque<RefusedPost>,
 }
 
-/// What was refused since it was last written.
+/// Refused posts that are not written yet.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
-    kinds: Mutex<HashMap<Kind, Seen>>,
+    kinds: Mutex<HashMap<PostKind, Seen>>,
 }
 
 impl Head {
-    /// The beginning of the title without what is no text, and the id.
+    /// The beginning of the title and of the id, without control characters.
     pub(crate) fn new(title: &str, external_id: Option<&str>) -> Self {
         Self {
             title: head(title, TITLE_CHARS),
@@ -71,7 +71,7 @@ fn head(text: &str, most: usize) -> String {
 }
 
 impl Gathered {
-    /// A post with this token was refused; whether there was room to gather it.
+    /// Records a refused post of this token. Returns whether there was room.
     pub(crate) fn note(
         &self,
         token: TokenHash,
@@ -80,7 +80,7 @@ impl Gathered {
         head: Option<Head>,
         now: i64,
     ) -> bool {
-        let kind = Kind { token, hour: now / HOUR, code, field: field.map_or("", known) };
+        let kind = PostKind { token, hour: now / HOUR, code, field: field.map_or("", known) };
         let newest = head.map(|head| RefusedPost {
             at: from_us(now),
             title: head.title,
@@ -90,7 +90,7 @@ impl Gathered {
         add(&mut self.kinds(), kind, seen)
     }
 
-    /// Takes what was gathered, to be written.
+    /// Takes the gathered posts, to be written.
     pub(crate) fn take(&self) -> Vec<RefusedPosts> {
         let kinds = std::mem::take(&mut *self.kinds());
         let posts = kinds.into_iter().map(|(kind, seen)| RefusedPosts {
@@ -106,12 +106,13 @@ impl Gathered {
         posts.collect()
     }
 
-    /// Gives back what could not be written, to be tried again; how many posts there was no room for any more.
+    /// Puts back posts that could not be written, to be tried again. Returns how many no longer had room.
     pub(crate) fn give_back(&self, posts: Vec<RefusedPosts>) -> u64 {
         let mut kinds = self.kinds();
         let mut dropped = 0;
         for posts in posts {
-            let kind = Kind { token: posts.token, hour: posts.hour, code: posts.code, field: posts.field };
+            let kind =
+                PostKind { token: posts.token, hour: posts.hour, code: posts.code, field: posts.field };
             let count = posts.count;
             let seen =
                 Seen { count, first_at: posts.first_at, last_at: posts.last_at, newest: posts.newest.into() };
@@ -122,13 +123,13 @@ impl Gathered {
         dropped
     }
 
-    fn kinds(&self) -> MutexGuard<'_, HashMap<Kind, Seen>> {
+    fn kinds(&self) -> MutexGuard<'_, HashMap<PostKind, Seen>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Adds to what is gathered already; whether there was room.
-fn add(kinds: &mut HashMap<Kind, Seen>, kind: Kind, more: Seen) -> bool {
+/// Adds to the gathered posts. Returns whether there was room.
+fn add(kinds: &mut HashMap<PostKind, Seen>, kind: PostKind, more: Seen) -> bool {
     if let Some(seen) = kinds.get_mut(&kind) {
         seen.count += more.count;
         seen.first_at = seen.first_at.min(more.first_at);
@@ -149,7 +150,7 @@ fn add(kinds: &mut HashMap<Kind, Seen>, kind: Kind, more: Seen) -> bool {
     true
 }
 
-/// A message's own field, whatever stood in it; of other names there is no end, so they are all one.
+/// The name if it is a message's field; all other names, of which there is no end, become one.
 fn known(field: &str) -> &'static str {
     const FIELDS: [&str; 16] = [
         "title",
@@ -224,7 +225,7 @@ mod tests {
                 }
             }
             if token == 0 {
-                // Two of the fields are one: no message has them.
+                // Two of these fields count as one: no message has them.
                 assert_eq!(kept, KINDS_OF_A_TOKEN + KINDS_OF_A_TOKEN / 8);
             }
         }

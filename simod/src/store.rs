@@ -94,7 +94,7 @@ use simo_common::time::SECOND;
 
 use crate::clock::{Clock, REMARKABLE};
 
-/// How often work is tried again that another instance was in the way of.
+/// How often work is retried that collided with another instance.
 const RACES: u32 = 5;
 
 /// The database.
@@ -104,17 +104,17 @@ pub struct Store {
     clock: Clock,
     /// Pushes that dispatch holds.
     claims: StdMutex<HashSet<PushKey>>,
-    /// Which numbers of messages nobody can store any more.
+    /// Message numbers that can no longer be stored.
     numbers_given: NumbersGiven,
-    /// Held while some are claimed.
+    /// Held while pushes are being claimed.
     claiming: tokio::sync::Mutex<()>,
     /// When tokens were last used, until it is written down.
     uses: Uses,
     /// Whose turn it is when a claim cannot be shared evenly.
     claim_turn: AtomicUsize,
-    /// How many transactions that may write were asked for.
+    /// How many write transactions were asked for.
     writes: AtomicU64,
-    /// What is still to be done about the clock with which simod has started.
+    /// What remains to be done about the clock that simod started with.
     left_of_start: StdMutex<Option<LeftOfStart>>,
 }
 

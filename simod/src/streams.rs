@@ -1,8 +1,8 @@
 //! The phones that hold a stream at this instance.
 //!
-//! One task asks the database for all of them together: what has no receipt yet and was not written to this connection
-//! goes out. A socket write is no delivery; the phone's receipt is, so that a connection may break at any time and
-//! nothing is lost: the next one begins with everything that has no receipt.
+//! One task queries the database for all of them together: messages without a receipt that were not yet written to the
+//! connection go out. Only the phone's receipt counts as delivery, not the socket write; so a connection may break at any
+//! time without loss, and the next one starts with everything that has no receipt.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,26 +31,26 @@ use crate::{
 /// Rounds are at least this far apart: 20 a second at most.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A round that took long is followed by a pause so many times as long, so that it leaves the database to others.
+/// After a slow round we pause this many times as long, to leave the database to others.
 const PAUSE_FACTOR: u32 = 2;
 
-/// Without a wake-up, a round is due after this.
+/// A round is due after this long without a wake-up.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Messages that wait for one slow reader; the others stay in the database.
+/// Messages buffered for one slow reader; the rest stays in the database.
 const BUFFER: usize = 32;
 
 /// Messages that one round reads for all phones.
 const ROUND: usize = 1024;
 
-/// Connections of a device that take each other's place so often are not a phone that comes back: two phones have one
-/// identity.
+/// So many replacements of a device's connection in a row are not a phone that reconnects: two phones share one token.
 const QUARREL: u32 = 5;
 
-/// What replaces a connection that has held for so long begins the count anew.
+/// Replacing a connection that has lasted this long restarts the count.
 const HELD: Duration = Duration::from_mins(10);
 
-/// A reader that takes nothing for so long is cut off. He comes back, and gets what has no receipt.
+/// A connection whose reader takes nothing for this long is cut. The phone reconnects, and gets everything without a
+/// receipt.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The phones that hold a stream at this instance.
@@ -58,20 +58,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Streams {
     store: Arc<Store>,
     lines: Mutex<HashMap<DeviceNo, Line>>,
-    /// Held for a whole round: two at once would hand out the same messages. Up to where the feed was read; `None` while no
-    /// phone is here.
+    /// Held for a whole round: two at once would send the same messages. Contains how far the feed was read; `None` without
+    /// phones.
     turn: tokio::sync::Mutex<Option<FeedPosition>>,
-    /// Something happened here that a round should look at: a phone came, or has room again.
+    /// Wakes a round: a phone connected, or has room again.
     nudge: Notify,
     numbers: AtomicU64,
 }
 
-/// What a phone is told.
+/// An event for a phone.
 #[derive(Debug)]
 pub enum StreamEvent {
-    /// It is owed a message.
+    /// A message for it.
     Message(Box<DeviceMessage>),
-    /// A delivery to its person moved.
+    /// A delivery to its person changed state.
     State(OwnState),
 }
 
@@ -82,25 +82,25 @@ struct Line {
     phone: StreamPhone,
     sender: mpsc::Sender<StreamEvent>,
     flags: Arc<Flags>,
-    /// What went out on this connection and has no receipt yet, or must not go out.
+    /// Messages that went out on this connection and have no receipt yet, or must not go out.
     settled: HashSet<MessageNo>,
     full_since: Option<Instant>,
     since: Instant,
-    /// How often in a row this device's connections were replaced by the next one, this one included.
+    /// How many times in a row a connection of this device has replaced the one before, this one included.
     replacements: u32,
 }
 
 #[derive(Debug, Default)]
 struct Flags {
-    /// Nothing more may be read, not even what waits in the buffer.
+    /// Nothing more may be read, not even from the buffer.
     cut: AtomicBool,
-    /// It was cut because another connection of the same device took its place.
+    /// It was cut because the device opened another connection.
     replaced: AtomicBool,
-    /// The buffer was too small for all that is owed: a round should follow when there is room.
+    /// The buffer was too small for all messages: a round should follow when there is room.
     behind: AtomicBool,
 }
 
-/// The phone's end of a connection: ends when it is cut, or another one of the same phone takes its place.
+/// The phone's end of a connection. It ends when it is cut, or when the phone opens another one.
 #[derive(Debug)]
 pub struct Connection {
     streams: Arc<Streams>,
@@ -115,13 +115,13 @@ pub struct Connection {
 pub(crate) struct Fate(Arc<Flags>);
 
 impl Fate {
-    /// Whether another connection of the same device took its place.
+    /// Whether it ended because the device opened another connection.
     pub(crate) fn is_replaced(&self) -> bool {
         self.0.replaced.load(Ordering::Relaxed)
     }
 }
 
-/// A message that a connection is owed.
+/// A message to be sent on a connection.
 struct Owed {
     place: usize,
     phone: StreamPhone,
@@ -129,7 +129,7 @@ struct Owed {
 }
 
 impl Streams {
-    /// No phones yet.
+    /// Without phones.
     pub(crate) fn new(store: Arc<Store>) -> Self {
         Self {
             store,
@@ -140,7 +140,7 @@ impl Streams {
         }
     }
 
-    /// A phone came. An earlier connection of the same device ends, and knows why.
+    /// Connects a phone. An earlier connection of the same device ends, and learns why.
     pub fn open(self: &Arc<Self>, phone: StreamPhone) -> Connection {
         let (sender, arrived) = mpsc::channel(BUFFER);
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
@@ -178,13 +178,13 @@ impl Streams {
         let rounds = async {
             loop {
                 let begun = Instant::now();
-                // What happens from here on is seen by this round, or wakes the next.
+                // Changes from here on are seen by this round, or wake the next.
                 feed.mark_unchanged();
                 let pause = match self.round().await {
                     Ok(()) => begun.elapsed() * PAUSE_FACTOR,
                     Err(error) => {
                         news::warn("streams could not be served; they are tried again", &error);
-                        // However long it was waited for an answer: no database was at work.
+                        // However long the failed query took, the database was not at work.
                         Duration::ZERO
                     }
                 };
@@ -202,7 +202,7 @@ impl Streams {
         }
     }
 
-    /// Hands out what is owed, and cuts off whoever may not hold a stream any more.
+    /// Sends messages and states, and cuts connections whose phones may not hold a stream any more.
     async fn round(&self) -> Result<()> {
         let mut read_to = self.turn.lock().await;
         let watched: Vec<(u64, StreamPhone)> =
@@ -219,12 +219,12 @@ impl Streams {
         } else {
             let ask: Vec<_> = owed.iter().map(|owed| (owed.place, owed.phone, owed.message)).collect();
             let messages = self.store.stream_messages(&ask).await?;
-            // Nothing goes out that a power failure could still take away.
+            // A power failure must not undo messages that have gone out.
             self.store.messages_on_disk().await?;
             messages
         };
         let moved = self.moved(&phones, &mut read_to).await?;
-        // Asked last: whoever was shut out before this gets none of it.
+        // Checked last, so that a phone locked out by then gets none of this.
         let lost = self.store.lost_streams(&phones).await?;
         let mut lines = self.lines();
         for place in lost {
@@ -234,12 +234,12 @@ impl Streams {
             messages.into_iter().map(|(place, message)| (place, StreamEvent::Message(Box::new(message))));
         for (place, event) in messages.chain(moved) {
             if let Some(line) = current(&mut lines, watched[place]) {
-                // There is room for messages, because only this task fills the buffer; but the phone may be gone this moment.
-                // What moved is a hint: a phone that takes nothing finds it in its list.
+                // There is room for messages, because only this task fills the buffer; but the phone may have gone this
+                // moment. States are hints: a phone that misses one finds it in its list.
                 let _gone = line.sender.try_send(event);
             }
         }
-        // Also what did not come, because it was canceled or has expired: it is not asked for again.
+        // Also messages that were not returned, because they are canceled or have expired: we do not ask for them again.
         for owed in owed {
             if let Some(line) = current(&mut lines, watched[owed.place]) {
                 line.settled.insert(owed.message);
@@ -248,7 +248,7 @@ impl Streams {
         Ok(())
     }
 
-    /// What moved of the deliveries to the people with these phones since the last round.
+    /// Changed states of the deliveries to these phones' people since the last round.
     async fn moved(
         &self,
         phones: &[StreamPhone],
@@ -258,7 +258,7 @@ impl Streams {
             Some(after) => after,
             None => self.store.feed_end().await?,
         };
-        // What was forgotten meanwhile is in their lists.
+        // Changes that were deleted meanwhile are still in the phones' lists.
         let (moved, now) = self
             .store
             .states_after(phones, after)
@@ -268,7 +268,7 @@ impl Streams {
         Ok(moved.into_iter().map(|(place, state)| (place, StreamEvent::State(state))))
     }
 
-    /// Chooses what of the open pushes goes out in this round, as far as buffers and round have room.
+    /// Chooses the messages for this round, as far as buffers and the round have room.
     fn choose(&self, watched: &[(u64, StreamPhone)], open: &[(usize, MessageNo)]) -> Vec<Owed> {
         let mut lines = self.lines();
         let mut chosen = Vec::new();
@@ -302,12 +302,12 @@ impl Streams {
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<DeviceNo, Line>> {
-        // Nothing panics between changes, and a poisoned map would still be a map.
+        // Nothing panics between changes, so a poisoned map is still valid.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The connection that was watched, if it is still there.
+/// The watched connection, if it still exists.
 fn current(lines: &mut HashMap<DeviceNo, Line>, (number, phone): (u64, StreamPhone)) -> Option<&mut Line> {
     lines.get_mut(&phone.device_no).filter(|line| line.number == number)
 }
@@ -321,7 +321,7 @@ fn cut(lines: &mut HashMap<DeviceNo, Line>, who: (u64, StreamPhone)) {
 }
 
 impl Line {
-    /// Which replacement in a row it is when another connection takes this one's place now.
+    /// The count of replacements if another connection replaces this one now.
     fn next_replacement(&self) -> u32 {
         if self.since.elapsed() < HELD { self.replacements.saturating_add(1) } else { 1 }
     }
@@ -333,7 +333,7 @@ impl Line {
 }
 
 impl Connection {
-    /// What may be asked why it ended, when it has.
+    /// A handle that tells why the connection ended, once it has.
     pub(crate) fn fate(&self) -> Fate {
         Fate(self.flags.clone())
     }

@@ -1,4 +1,4 @@
-//! What the tests of phones stand on: a real database file with one client, written row by row, and the router on it.
+//! Test fixtures for phones: a real database with one client, written row by row, and the router on it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,10 +31,10 @@ use crate::{
     },
 };
 
-/// When the tests begin: 2026-11-21T09:00:00Z.
+/// The time when tests begin: 2026-11-21T09:00:00Z.
 pub(crate) const START: i64 = 1_795_251_600 * SECOND;
 
-/// The URL of an empty database: of its own on the PostgreSQL server that `SIMO_TEST_POSTGRES` names, else a file.
+/// The URL of an empty database: on the PostgreSQL server in `SIMO_TEST_POSTGRES`, else a file.
 pub(crate) async fn empty_database(directory: &TempDir) -> String {
     use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
     let Ok(server) = std::env::var("SIMO_TEST_POSTGRES") else {
@@ -51,7 +51,7 @@ pub(crate) async fn empty_database(directory: &TempDir) -> String {
     url.to_string()
 }
 
-/// Makes a database of the old form, as far as anybody looks at it.
+/// Makes a database in the old format, as far as simod checks it.
 pub(crate) async fn make_old(url: &str) {
     use sqlx::{AnyConnection, Connection as _, any, raw_sql};
     any::install_default_drivers();
@@ -80,7 +80,7 @@ pub(crate) struct Plant {
     _directory: TempDir,
 }
 
-/// A phone that was paired by the store.
+/// A phone paired through the store.
 #[derive(Debug, Clone)]
 pub(crate) struct TestPhone {
     pub(crate) caller: DeviceCaller,
@@ -146,26 +146,26 @@ impl Plant {
         tx.commit().await.unwrap();
     }
 
-    /// The first column of the first row, as a number; `None` when it is null or there is no row.
+    /// The first column of the first row, as a number; `None` if it is null or there is no row.
     pub(crate) async fn number(&self, query: &str) -> Option<i64> {
         let mut reader = self.store.read().await.unwrap();
         query_scalar::<Option<i64>>(query).fetch_optional(&mut reader).await.unwrap().flatten()
     }
 
-    /// The first column of all rows, as texts.
+    /// The first column of all rows, as text.
     pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
         let mut reader = self.store.read().await.unwrap();
         query_scalar(query).fetch_all(&mut reader).await.unwrap()
     }
 
-    /// The pushes to a phone that are not done.
+    /// The number of unfinished pushes to a phone.
     pub(crate) async fn open_pushes(&self, device: DeviceNo) -> Option<i64> {
         let device = device.0;
         self.number(&format!("select count(*) from push where device_no = {device} and done_at is null"))
             .await
     }
 
-    /// How many phones an employee has, as his row counts them.
+    /// How many phones an employee has, according to the employee's row.
     pub(crate) async fn devices_of(&self, employee: EmployeeNo) -> Option<i64> {
         self.number(&format!("select devices from employee where no = {}", employee.0)).await
     }
@@ -247,13 +247,13 @@ impl Plant {
         TestMessage { no, id }
     }
 
-    /// The parts of a running simod, on this database.
+    /// The parts of a running simod on this database.
     pub(crate) fn app(&self) -> Arc<App> {
         App::new(Config::default(), self.store.clone(), None, &TaskTracker::new(), CancellationToken::new())
     }
 }
 
-/// A phone as the API would hand it to the store.
+/// A phone as the API passes it to the store.
 pub(crate) fn new_device(code: &str, token: &str, address: Option<&str>) -> NewDevice {
     NewDevice {
         code_hash: token::hash(&token::normalize_code(code)),
@@ -272,12 +272,12 @@ pub(crate) fn new_device(code: &str, token: &str, address: Option<&str>) -> NewD
     }
 }
 
-/// Makes a row, and tells the number that the database has given it.
+/// Inserts a row, and returns the number that the database assigned.
 async fn made<T: Column>(tx: &mut Write, row: &str) -> T {
     query_scalar(format!("insert into {row} returning no")).fetch_one(tx).await.unwrap()
 }
 
-/// Calls the API as the holder of `token` does.
+/// Calls the API with `token`.
 pub(crate) async fn call(
     app: &Arc<App>,
     method: Method,
@@ -288,7 +288,7 @@ pub(crate) async fn call(
     call_from(app, Peer::Tcp(None), method, path, token, body).await
 }
 
-/// The same from somewhere.
+/// The same from a given peer.
 pub(crate) async fn call_from(
     app: &Arc<App>,
     peer: Peer,
@@ -315,7 +315,7 @@ pub(crate) struct Events {
     read: String,
 }
 
-/// One of them.
+/// An event.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Received {
     pub(crate) id: String,
@@ -338,7 +338,7 @@ impl Events {
         Self { body: response.into_body().into_data_stream(), read: String::new() }
     }
 
-    /// The id that comes before the first event.
+    /// The id sent before the first event.
     pub(crate) async fn first_id(&mut self) -> String {
         loop {
             let id = self.read.lines().find_map(|line| line.strip_prefix("id: "));
@@ -350,7 +350,7 @@ impl Events {
         }
     }
 
-    /// The next event; `None` when the stream ended.
+    /// The next event; `None` when the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<Received> {
         loop {
             if let Some((block, rest)) = self.read.split_once("\n\n") {

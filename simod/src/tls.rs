@@ -1,5 +1,5 @@
-//! TLS from the operator's own files, which are read again when they change: connections that are open go on with what they
-//! began with, new ones get the new certificate.
+//! TLS from the operator's own files, which are reread when they change: open connections keep their certificate, new ones
+//! get the new one.
 
 use std::{
     fs::Metadata,
@@ -24,30 +24,30 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::own_ca::OwnCa;
 
-/// How often the files are looked at.
+/// How often the files are checked for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// A certificate that expires within so long should be renewed.
+/// A certificate that expires within this time should be renewed.
 const EXPIRES_SOON: i64 = 14 * DAY;
 
-/// Why there is no TLS.
+/// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or is no PEM.
+    /// A file cannot be read, or is not PEM.
     #[error("{}: {}", .0.display(), .1)]
     File(PathBuf, pem::Error),
-    /// There is no certificate in it.
+    /// The file contains no certificate.
     #[error("{}: no certificate in it; it must be PEM, the server's certificate first, then those between it and the CA", .0.display())]
     Empty(PathBuf),
-    /// What is in it is no certificate.
+    /// The file's content is not a certificate.
     #[error("{}: a certificate in it cannot be read", .0.display())]
     Unreadable(PathBuf),
-    /// Certificate and key do not fit, or cannot be used.
+    /// Certificate and key do not match, or cannot be used.
     #[error("{} and {}: {}", .0.display(), .1.display(), .2)]
     Unfit(PathBuf, PathBuf, rustls::Error),
 }
 
-/// A certificate and its key, as they are now.
+/// The current certificate and key.
 #[derive(Debug)]
 pub struct Tls {
     certificate: PathBuf,
@@ -55,24 +55,24 @@ pub struct Tls {
     current: RwLock<Served>,
 }
 
-/// What new connections get.
+/// Settings for new connections.
 #[derive(Debug, Clone)]
 struct Served {
     config: Arc<ServerConfig>,
-    /// Until when the whole chain is valid.
+    /// When the first certificate of the chain expires.
     expires_at: Timestamp,
-    /// The CA that phones have to be made to trust.
+    /// The CA that phones have to be made to trust, if it is the plant's own.
     own_ca: Option<OwnCa>,
 }
 
-/// What changes when a file is replaced or written.
+/// Changes when a file is replaced or written.
 type Stamp = Option<(i64, i64, u64, u64)>;
 
 impl Tls {
     /// Reads the certificate chain and the key, both PEM.
     ///
     /// # Errors
-    /// When they cannot be read, or do not belong together.
+    /// When they cannot be read, or do not match.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         Ok(Self {
             certificate: certificate.to_owned(),
@@ -81,23 +81,23 @@ impl Tls {
         })
     }
 
-    /// For the next connection.
+    /// The acceptor for the next connection.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         TlsAcceptor::from(current.config.clone())
     }
 
-    /// Until when the certificate is valid, and those between it and the CA.
+    /// When the first of the certificate and its intermediates expires.
     pub(crate) fn expires_at(&self) -> Timestamp {
         self.current.read().unwrap_or_else(PoisonError::into_inner).expires_at
     }
 
-    /// The CA of the plant's own that the certificate is from.
+    /// The plant's own CA that issued the certificate, if any.
     pub(crate) fn own_ca(&self) -> Option<OwnCa> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).own_ca.clone()
     }
 
-    /// Logs that the certificate has expired, or will soon.
+    /// Logs that the certificate has expired, or soon will.
     pub(crate) fn warn_of_expiry(&self, now: i64) {
         let (expires, certificate) = (self.expires_at(), self.certificate.display());
         if expires.as_microsecond() <= now {
@@ -107,8 +107,8 @@ impl Tls {
         }
     }
 
-    /// Looks for changes, for ever. A pair that does not fit is logged, and the old one goes on: the other file may be about
-    /// to follow.
+    /// Watches the files for ever. A pair that does not match is logged, and the old one stays in use: the other file may
+    /// be about to change too.
     pub(crate) async fn follow_files(&self) {
         let mut seen = self.stamps();
         loop {
@@ -152,7 +152,7 @@ fn configured(certificate: &Path, key: &Path) -> Result<Served, TlsError> {
     let own_ca = OwnCa::of_chain(&chain);
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::File(key.to_owned(), error))?;
     let unfit = |error| TlsError::Unfit(certificate.to_owned(), key.to_owned(), error);
-    // The provider's safe versions are TLS 1.2 and 1.3.
+    // The provider's safe default versions are TLS 1.2 and 1.3.
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(unfit)?
@@ -163,7 +163,7 @@ fn configured(certificate: &Path, key: &Path) -> Result<Served, TlsError> {
     Ok(Served { config: Arc::new(config), expires_at, own_ca })
 }
 
-/// When a certificate ends.
+/// When a certificate expires.
 fn ends_at(der: &[u8]) -> Option<Timestamp> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()

@@ -1,8 +1,8 @@
-//! The web app: the phone that simod serves. The files of `simod/app` are embedded as they are, without a build step.
+//! The web app, which makes a browser a phone. The files of `simod/app` are embedded as they are, without a build step.
 //!
-//! Everything that the page loads lies in one folder, named after a hash of all files, so that browsers may keep it for ever and
-//! never mix files of two versions. The worker is one classic script, because not every browser runs modules there, and because
-//! browsers compare it byte by byte to see whether there is a newer one.
+//! All files of the page are in one folder, named after a hash of them, so that browsers may cache it for ever and never
+//! mix two versions. The worker is one classic script, because not every browser runs modules there, and because browsers
+//! detect a newer worker by comparing it byte by byte.
 
 use std::{collections::BTreeMap, io::Write as _, sync::LazyLock};
 
@@ -19,20 +19,20 @@ use simo_common::hex::hex;
 #[exclude = "*.d.ts"]
 struct Embedded;
 
-/// Replaced in the page, the manifest and the worker by the folder's name.
+/// Replaced by the folder's name, in the page, the manifest and the worker.
 const PLACEHOLDER: &str = "{{HASH}}";
 
-/// Replaced in the worker by a JSON list of the folder's files.
+/// Replaced by a JSON list of the folder's files, in the worker.
 const FILES: &str = "{{FILES}}";
 
 const PAGE: &str = "index.html";
-/// Loads the page again when its folder is gone.
+/// Reloads the page when its folder is gone.
 const AGAIN: &str = "again.js";
 const MANIFEST: &str = "manifest.webmanifest";
-/// The modules that the worker is made of, a path a line, in their order.
+/// Lists the worker's modules, a path a line, in order.
 const WORKER_MODULES: &str = "worker.txt";
 
-/// Replaces a worker that has to go: it deletes the files it kept and unregisters itself, which ends its pushes.
+/// Replaces a worker that has to go: it deletes the files that it kept and unregisters itself, which ends its pushes.
 const NO_WORKER: &str = "\"use strict\";
 self.addEventListener(\"install\", () => self.skipWaiting());
 self.addEventListener(\"activate\", (event) => event.waitUntil((async () => {
@@ -42,7 +42,7 @@ self.addEventListener(\"activate\", (event) => event.waitUntil((async () => {
 })()));
 ";
 
-/// A file as it is sent.
+/// A file as served.
 #[derive(Debug)]
 pub(crate) struct File {
     /// Its media type.
@@ -50,7 +50,7 @@ pub(crate) struct File {
     /// A hash of its bytes.
     pub(crate) tag: String,
     pub(crate) plain: Bytes,
-    /// The same compressed; `None` where that is not smaller.
+    /// The content compressed; `None` where that is not smaller.
     pub(crate) gzip: Option<Bytes>,
 }
 
@@ -63,13 +63,13 @@ pub(crate) struct WebApp {
     pub(crate) manifest: File,
     pub(crate) again: File,
     pub(crate) worker: File,
-    /// In place of the worker, where there is to be none.
+    /// Served instead of the worker where it is turned off.
     pub(crate) no_worker: File,
-    /// By their paths in the folder.
+    /// The files by their paths in the folder.
     pub(crate) files: BTreeMap<String, File>,
 }
 
-/// Put together on the first request.
+/// Built on the first request.
 pub(crate) static WEB_APP: LazyLock<WebApp> = LazyLock::new(|| WebApp::of(sources()));
 
 /// The files of `simod/app` by their paths.
@@ -110,7 +110,7 @@ impl WebApp {
     }
 }
 
-/// Of everything that the app is made of, the worker included.
+/// A hash of all files of the app, the worker's included.
 fn hash(sources: &Sources) -> String {
     let mut hash = Sha256::new();
     for (path, bytes) in sources {
@@ -122,15 +122,15 @@ fn hash(sources: &Sources) -> String {
     hex(&hash.finalize()[..8])
 }
 
-/// What the worker keeps for use without a network: all files but its own modules, which are in it.
+/// The files that the worker keeps for offline use: all but its own modules, which it contains.
 fn list(sources: &Sources) -> String {
     let files = sources.keys().filter(|path| !path.starts_with("worker/")).map(|path| format!("{path:?}"));
     format!("[{}]", files.collect::<Vec<_>>().join(","))
 }
 
-/// One script of modules, without `import` lines, since what they import comes before them, and without `export`.
+/// One script made of modules: without `import` lines, because the imported modules come first, and without `export`.
 fn worker(sources: &Sources, modules: &str) -> String {
-    // In a function: the worker's global scope has names like ours.
+    // In a function, because the worker's global scope has names like ours.
     let mut script = String::from("\"use strict\";\n(() => {\n");
     for path in modules.split_whitespace() {
         let source = sources.get(path).map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
@@ -175,14 +175,14 @@ mod tests {
 
     use super::*;
 
-    /// The most that the first screen may load.
+    /// The most bytes that the first screen may load.
     const FIRST_LOAD_BYTES: usize = 60 * 1024;
 
     fn sent(file: &File) -> usize {
         file.gzip.as_ref().unwrap_or(&file.plain).len()
     }
 
-    /// These files and all that they import, which browsers fetch before anything of them runs.
+    /// These files with all their imports, which browsers fetch before running any of them.
     fn loaded(paths: &[&str]) -> BTreeSet<String> {
         let imports = Regex::new(r#"(?m)^import .* from "(\.{1,2}/[^"]+)";$"#).unwrap();
         let sources = sources();
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn the_first_load_is_small() {
         let app = &*WEB_APP;
-        // Russian is the larger one of the languages.
+        // Russian is the larger language.
         let first = ["main.js", "app.js", "texts/ru.js", "views/pair.js", "style.css"];
         let files: usize = loaded(&first).iter().map(|path| sent(&app.files[path])).sum();
         let all = sent(&app.page) + sent(&app.manifest) + sent(&app.again) + files;

@@ -1,4 +1,4 @@
-// npm's web-push: node npm_web_push.js WORK PUSHES, 64 at a time over kept connections. Prints its processor time in microseconds.
+// npm's web-push: node npm_web_push.js WORK PUSHES; 64 at a time over kept connections. Prints its CPU time in microseconds.
 const fs = require('fs');
 const https = require('https');
 const webPush = require('web-push');

@@ -20,7 +20,7 @@ with open(ca, "w", encoding="utf-8") as file:
 
 key = Vapid()
 key.generate_keys()
-# The environment's certificates go before a session's.
+# The certificates named in the environment override a session's.
 os.environ["REQUESTS_CA_BUNDLE"] = ca
 session = requests.Session()
 session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=64))

@@ -1,4 +1,4 @@
-//! A certificate authority for one run, and certificates of servers on this machine.
+//! A certificate authority for one test run; it issues certificates for servers on this machine.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -9,7 +9,7 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-/// A certificate authority that nobody knows yet.
+/// A certificate authority that nothing trusts yet.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -21,7 +21,7 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// With a key of its own.
+    /// Makes one with a new key.
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names, no bad names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -30,12 +30,12 @@ impl Authority {
         Self { issuer: CertifiedIssuer::self_signed(params, key).expect("a CA") }
     }
 
-    /// Its own certificate, by which it is to be trusted, as PEM.
+    /// Its own certificate, the trust anchor, as PEM.
     pub fn pem(&self) -> String {
         self.issuer.pem()
     }
 
-    /// A new certificate of a server on this machine, and its key.
+    /// Issues a certificate for a server on this machine, with its key.
     pub fn issue(&self) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key");
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
@@ -46,7 +46,7 @@ impl Authority {
         (certificate, key)
     }
 
-    /// The TLS of a server with a new certificate: ALPN `h2` before `http/1.1`.
+    /// TLS settings of a server with a new certificate, preferring ALPN `h2` to `http/1.1`.
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         let (certificate, key) = self.issue();
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -60,7 +60,7 @@ impl Authority {
         Arc::new(config)
     }
 
-    /// Writes a new certificate and its key as `tls.pem` and `tls.key`, and its own certificate as `ca.pem`.
+    /// Writes a new certificate and its key as `tls.pem` and `tls.key`, and the CA certificate as `ca.pem`.
     pub fn write(&self, directory: &Path) {
         let (certificate, key) = self.issue();
         for (name, text) in

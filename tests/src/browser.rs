@@ -1,7 +1,7 @@
-//! Real browsers and a desktop around them: Debian's Firefox by Marionette, Chromium by CDP, and the notification area
-//! that both show their notifications in.
+//! Real browsers and the desktop around them: Debian's Firefox driven by Marionette, Chromium driven by CDP, and the
+//! notification area in which both show their notifications.
 //!
-//! Dropping one ends its process and removes its profile.
+//! Dropping a browser ends its process and removes its profile.
 
 mod axe;
 pub mod cdp;
@@ -26,8 +26,8 @@ pub use desktop::{Desktop, Shown};
 pub use firefox::Firefox;
 pub use screen::Screen;
 
-/// Each Firefox to be tested: those of `SIMO_FIREFOX`, separated by colons, else Debian's. Without one, none, which is reported as
-/// skipped.
+/// Each Firefox to test: those of `SIMO_FIREFOX`, separated by colons, else Debian's. Without one, none, which is reported
+/// as skipped.
 pub fn firefoxes() -> Vec<PathBuf> {
     if !has_libnotify() {
         missing("what Firefox does: without libnotify.so.4 it shows nothing on a desktop");
@@ -36,7 +36,7 @@ pub fn firefoxes() -> Vec<PathBuf> {
     programs("SIMO_FIREFOX", "firefox-esr")
 }
 
-/// The Chromium to be tested: `SIMO_CHROMIUM`, else Debian's. Without one, `None`, which is reported as skipped.
+/// The Chromium to test: `SIMO_CHROMIUM`, else Debian's. Without one, `None`, which is reported as skipped.
 pub fn chromium() -> Option<PathBuf> {
     programs("SIMO_CHROMIUM", "chromium").pop()
 }
@@ -54,7 +54,7 @@ fn programs(variable: &str, name: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Reports what is not tested. With `SIMO_TESTS_MUST=1` nothing may be skipped, and the test fails.
+/// Reports what is skipped. With `SIMO_TESTS_MUST=1` nothing may be skipped, and the test fails.
 fn missing(what: &str) {
     let must = std::env::var_os("SIMO_TESTS_MUST").is_some_and(|must| must == "1");
     assert!(!must, "nothing may be skipped here: {what}");
@@ -62,7 +62,7 @@ fn missing(what: &str) {
 }
 
 fn has_libnotify() -> bool {
-    // Debian has a directory for each architecture.
+    // Debian has one directory per architecture.
     let directories = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
     let mut all = directories.chain(["/usr/lib".into(), "/usr/lib64".into()]);
     all.any(|directory| directory.join("libnotify.so.4").exists())
@@ -73,13 +73,13 @@ fn in_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
-/// A child with all that it starts: a process group of its own, which does not outlive us.
+/// A child process and all its descendants: a process group that does not outlive the test.
 struct Group(Child);
 
 impl Group {
     fn start(command: &mut Command) -> Self {
         let name = command.get_program().to_owned();
-        // No desktop but the test's own.
+        // Keeps it off any desktop but the test's own.
         let command = command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").process_group(0);
         Self(command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", name.display())))
     }
@@ -92,7 +92,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         let leader = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).expect("a child has a number");
-        // Fails only when all of it has ended already.
+        // Fails only when the whole group has ended already.
         let _ = kill_process_group(leader, Signal::KILL);
         let _ = self.0.wait();
     }

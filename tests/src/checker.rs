@@ -1,5 +1,5 @@
-//! Checks a finished run against the promises, from outside: it reads the raw database with SQL of its own, and knows
-//! the API only as JSON. It shares no code with the project's crates, so that their mistakes are not its own.
+//! Checks a finished run against the promises, from outside: it reads the raw database with its own SQL and knows the
+//! API only as JSON. It shares no code with the project's crates, so that it does not share their mistakes.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -11,55 +11,55 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 
 use crate::database;
 
-/// Who is there, as it was provisioned; nothing of it changes during the run.
+/// The people, groups, topics and phones, as provisioned; they do not change during the run.
 #[derive(Default)]
 pub struct World {
-    /// Personnel numbers of everyone who is not blocked.
+    /// Personnel numbers of everyone not blocked.
     pub people: HashSet<String>,
-    /// Personnel numbers of who is blocked.
+    /// Personnel numbers of blocked people.
     pub blocked: HashSet<String>,
-    /// Groups and their members.
+    /// Groups with their members.
     pub groups: HashMap<String, Vec<String>>,
-    /// Topics and who holds a grant.
+    /// Topics with the people who hold a grant.
     pub topics: HashMap<String, Vec<String>>,
     /// Addresses of each person's phones.
     pub phones: HashMap<String, Vec<String>>,
-    /// Addresses that are dead for good.
+    /// Addresses that are permanently dead.
     pub dead: HashSet<String>,
 }
 
 /// One message that was answered 202.
 pub struct Posted {
-    /// Who posted it.
+    /// The ACS that posted it.
     pub acs: String,
-    /// What was posted.
+    /// The request.
     pub request: Value,
-    /// What was answered.
+    /// The answer.
     pub answer: Value,
 }
 
-/// Everything that the checker is given.
+/// The evidence that the checker is given.
 pub struct Evidence<'a> {
-    /// Who is there.
+    /// The provisioned world.
     pub world: &'a World,
-    /// What was accepted.
+    /// The accepted messages.
     pub posted: &'a [Posted],
-    /// How often the provider took a push: for an address, of a message.
+    /// How many times the provider took each push, by address and message.
     pub arrivals: &'a HashMap<(String, String), usize>,
-    /// How many pushes may have been taken twice.
+    /// How many duplicate pushes are allowed.
     pub repeats_allowed: usize,
     /// The database's URL.
     pub database: &'a str,
 }
 
-/// What the raw database says, for comparison with what the programs say.
+/// Counts from the raw database, to compare with what the programs report.
 #[derive(Debug, Default)]
 pub struct Census {
-    /// Messages.
+    /// Number of messages.
     pub messages: usize,
     /// Deliveries by state.
     pub states: HashMap<String, usize>,
-    /// Pushes that were taken once more than once.
+    /// Pushes beyond the first of each message to each phone.
     pub repeats: usize,
 }
 
@@ -79,13 +79,13 @@ struct Push {
     outcome: Option<&'static str>,
 }
 
-/// Their places are the numbers in the database; those of outcomes are the same.
+/// Indexed by the number in the database; deliveries' outcomes use the same numbers.
 const STATES: [&str; 9] =
     ["queued", "sent", "delivered", "read", "acknowledged", "failed", "expired", "canceled", "denied"];
-/// How pushes end, likewise.
+/// Outcomes of pushes, indexed likewise.
 const PUSH_OUTCOMES: [&str; 8] = ["", "accepted", "received", "", "", "failed", "expired", "canceled"];
 
-/// What is wrong; empty when all promises are kept.
+/// Broken promises; empty when all are kept.
 #[derive(Default)]
 pub struct Faults(Vec<String>);
 
@@ -104,7 +104,7 @@ impl Faults {
     }
 }
 
-/// Checks everything; the faults, and what was counted.
+/// Checks everything; returns the faults and the counts.
 pub async fn check(evidence: &Evidence<'_>) -> (Faults, Census) {
     let mut database = Database {
         is_on_server: database::is_on_server(evidence.database),
@@ -124,7 +124,7 @@ pub async fn check(evidence: &Evidence<'_>) -> (Faults, Census) {
     for delivery in deliveries.values() {
         *census.states.entry(STATES[delivery.state as usize].to_owned()).or_default() += 1;
     }
-    // simod itself tells a person of a new phone; no ACS posted that.
+    // simod itself posts a message about a new phone; no ACS posted it.
     let own = own_messages(&mut database).await;
     deliveries.retain(|(message, _), _| !own.contains(message));
     let sums = sums(&mut database).await;
@@ -144,7 +144,7 @@ struct Database {
 }
 
 impl Database {
-    /// The rows of a query, in which `{column}` stands for an id as hexadecimal digits.
+    /// The rows of a query, in which `{column}` is rendered as hexadecimal.
     async fn rows(&mut self, query: &str) -> Vec<AnyRow> {
         let query = if self.is_on_server {
             query.replace('{', "replace(cast(").replace('}', " as text), '-', '')")
@@ -158,18 +158,18 @@ impl Database {
     }
 }
 
-/// A column that says yes or no; the engines mean different types by that.
+/// A boolean, selected as a number because the engines' boolean types differ.
 fn yes(row: &AnyRow, column: usize) -> bool {
     row.get::<i64, _>(column) != 0
 }
 
-/// What the number of an outcome stands for.
+/// The name for an outcome's number.
 fn outcome(row: &AnyRow, column: usize, names: &[&'static str]) -> Option<&'static str> {
     let number: Option<i64> = row.get(column);
     number.map(|number| names.get(number as usize).copied().unwrap_or("?"))
 }
 
-/// Id and (ACS, external id) of every message.
+/// Id → (ACS, external id) of every message.
 async fn messages(database: &mut Database) -> HashMap<String, (String, String)> {
     let rows = database
         .rows(
@@ -180,13 +180,13 @@ async fn messages(database: &mut Database) -> HashMap<String, (String, String)> 
     rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()
 }
 
-/// Ids of messages that no ACS has posted.
+/// Ids of messages that simod itself posted.
 async fn own_messages(database: &mut Database) -> HashSet<String> {
     let rows = database.rows("select {m.id} from message m where m.acs_no is null").await;
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// Every delivery by message id and personnel number.
+/// Every delivery, by message id and personnel number.
 async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delivery> {
     let rows = database
         .rows(
@@ -237,7 +237,7 @@ async fn deliveries(database: &mut Database) -> HashMap<(String, String), Delive
     deliveries
 }
 
-/// What is kept of every message's deliveries: how many are in each state.
+/// The stored count of each message's deliveries by state.
 async fn sums(database: &mut Database) -> HashMap<String, [i64; 9]> {
     let sums = STATES.map(|state| format!("cast(sum(s.{state}) as bigint)")).join(", ");
     let rows = database
@@ -250,7 +250,7 @@ async fn sums(database: &mut Database) -> HashMap<String, [i64; 9]> {
     rows.iter().map(|row| (row.get(0), std::array::from_fn(|state| row.get(state + 1)))).collect()
 }
 
-/// A UUID as the database's hexadecimal.
+/// A UUID in the database's hexadecimal form.
 fn hex(id: &str) -> String {
     id.replace('-', "")
 }
@@ -259,7 +259,7 @@ fn id_of(posted: &Posted) -> String {
     hex(posted.answer["id"].as_str().unwrap_or_default())
 }
 
-/// Every 202's message is there, under its key, and each key made one.
+/// Every message answered 202 is stored under its key, and each key made only one.
 fn accepted_messages_are_there(
     evidence: &Evidence<'_>,
     messages: &HashMap<String, (String, String)>,
@@ -284,7 +284,7 @@ fn accepted_messages_are_there(
     }
 }
 
-/// Who must receive a message, and who is named and must not.
+/// The expected recipients of a message, and the named people who must be denied it.
 fn audience(world: &World, request: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
     let strings = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
@@ -305,7 +305,7 @@ fn audience(world: &World, request: &Value) -> (BTreeSet<String>, BTreeSet<Strin
     })
 }
 
-/// Deliveries are exactly the audience, counted as it was answered.
+/// Deliveries match the audience exactly, and so do the counts in the answer.
 fn audiences_are_right(
     evidence: &Evidence<'_>,
     deliveries: &HashMap<(String, String), Delivery>,
@@ -329,7 +329,7 @@ fn audiences_are_right(
         if stored != accepted {
             faults.add(format!("{id}: delivered to {stored:?} instead of {accepted:?}"));
         }
-        // Blocked holders of a grant who were not named are not in the story.
+        // Blocked grant holders who were not named get no delivery row.
         if !posted.request["recipients"].is_null() && stored_denied != denied {
             faults.add(format!("{id}: denied to {stored_denied:?} instead of {denied:?}"));
         }
@@ -346,7 +346,7 @@ fn audiences_are_right(
     }
 }
 
-/// What was under way when simod was killed is counted with its deliveries, or not at all.
+/// A kill of simod never leaves the sums different from the deliveries.
 fn sums_are_what_counting_finds(
     sums: &HashMap<String, [i64; 9]>,
     messages: &HashMap<String, (String, String)>,
@@ -385,7 +385,7 @@ fn states_follow_facts(deliveries: &HashMap<(String, String), Delivery>, faults:
     }
 }
 
-/// Nothing is left to do, and exactly the dead addresses' pushes failed.
+/// No work is left, and exactly the pushes to dead addresses failed.
 fn pushes_ended_as_they_must(
     evidence: &Evidence<'_>,
     deliveries: &HashMap<(String, String), Delivery>,
@@ -402,7 +402,7 @@ fn pushes_ended_as_they_must(
     }
 }
 
-/// Every living phone got each of its messages, nobody got another's, and repeats are few; how many.
+/// Every live phone got each of its messages and no others, and repeats are few; returns how many repeats.
 fn phones_got_theirs_and_no_more(
     evidence: &Evidence<'_>,
     own: &HashSet<String>,

@@ -1,4 +1,4 @@
-//! The one place where the tests ask what time it is, and a clock that is wrong.
+//! The only place where tests read the time, and a clock that is wrong.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,21 +14,21 @@ pub fn now_us() -> i64 {
     jiff::Timestamp::now().as_microsecond()
 }
 
-/// Now plus so many seconds, as RFC 3339.
+/// The time in `seconds` seconds, as RFC 3339.
 pub fn in_seconds(seconds: i64) -> String {
     simo_common::time::from_us(now_us() + seconds * simo_common::time::SECOND).to_string()
 }
 
-/// Says how many seconds ahead (negative: behind) the clock is of programs that were started with this file.
+/// Sets how many seconds the clock of programs started with this file is ahead (negative: behind).
 pub(crate) fn set(file: &Path, ahead: i64) {
-    // In one step: a program that reads it meanwhile sees the old number or the new one.
+    // Renamed into place: a program that reads it meanwhile sees the old number or the new one.
     let new = file.with_extension("new");
     std::fs::write(&new, ahead.to_string()).expect("the file can be written");
     std::fs::rename(&new, file).expect("the file can be replaced");
 }
 
-/// Compiles what makes a program's clock wrong when it is preloaded: by the seconds in the file `CLOCK_AHEAD_FILE`, which may
-/// change while it runs. How long something takes it measures rightly.
+/// Compiles a library that, when preloaded, makes a program's clock wrong by the seconds in the file `CLOCK_AHEAD_FILE`,
+/// which may change while it runs. Durations stay right.
 pub(crate) fn wrong(directory: &Path) -> PathBuf {
     let (source, library) = (directory.join("clock.c"), directory.join("clock.so"));
     std::fs::write(&source, WRONG_CLOCK).expect("the source can be written");

@@ -1,4 +1,4 @@
-//! A client of thousands, with brigades, topics and phones, and the ACS that post to it: what the long tests run on.
+//! A client with thousands of people, in brigades, with topics and phones, and the ACS that post to it: used by the long tests.
 
 mod acs;
 
@@ -27,12 +27,12 @@ use crate::{
     wait::within,
 };
 
-/// How many people work together.
+/// People in a brigade.
 const BRIGADE: usize = 8;
 
-/// A provider that fails a tenth of the calls. A dropped connection is not among the answers: the stand-in took pushes
-/// whose answers it tears away, which would count as repeats beyond the kills.
-/// `delivery::what_may_pass_by_itself_is_tried_again` has it.
+/// A provider that fails a tenth of the calls. Dropped connections are left out: the stand-in counts pushes as taken although
+/// their answers are lost, and their repeats would exceed what the kills allow. They are tested in
+/// `delivery::what_may_pass_by_itself_is_tried_again`.
 pub fn bad_day() -> Mixture {
     Mixture {
         rate: 0.1,
@@ -49,19 +49,19 @@ pub fn bad_day() -> Mixture {
     }
 }
 
-/// Everyone's personnel number, whether blocked or not.
+/// Personnel numbers of everyone, blocked or not.
 pub fn numbers(world: &World) -> Arc<[String]> {
     let mut numbers: Vec<String> = world.people.union(&world.blocked).cloned().collect();
     numbers.sort_unstable();
     numbers.into()
 }
 
-/// People from the sample file or a list of its shape, brigades and topics, phones by invitation and pairing.
+/// Imports people from the sample file or a list of its shape, makes brigades and topics, and pairs phones by invitation.
 pub async fn populate(simod: &Simod, plant: &Plant) -> World {
     let file = people_file(simod);
     let (head, mut rows) = read_csv(&file);
     import(simod, &file);
-    // The same people again, each in a brigade besides.
+    // The same people again, now each in a brigade too.
     let column = head.iter().position(|name| name == "groups").expect("the file has groups");
     for (number, row) in rows.iter_mut().enumerate() {
         let groups = format!("{}|brigada-{}", row[column], number / BRIGADE);
@@ -92,7 +92,7 @@ pub async fn populate(simod: &Simod, plant: &Plant) -> World {
         }
         world.topics.insert(slug, holders);
     }
-    // Two thirds have a phone, some have two; a hundredth of the phones is dead.
+    // Two thirds have a phone, some have two; one phone in a hundred is dead.
     let mut phones = Vec::new();
     for (place, row) in rows.iter().enumerate().filter(|(place, _)| place % 3 != 2) {
         let number = &row[0];
@@ -182,7 +182,7 @@ fn import(simod: &Simod, file: &Path) {
     simoctl(simod, &["--yes", "employee", "import", file.to_str().unwrap()]);
 }
 
-/// Waits until nothing can be pushed or expanded any more.
+/// Waits until no push or expansion is left to do.
 pub async fn until_nothing_is_left(url: &str) {
     let look = || async {
         let left: i64 = sqlx::query_scalar(

@@ -1,17 +1,17 @@
-//! The database as it is, past the daemon: for what must be looked at or laid in from outside.
+//! Direct access to the database, bypassing the daemon, for tests that inspect or prepare it from outside.
 
 use sqlx::{AnyConnection, Connection as _, any};
 
 /// A connection to the database at this URL, on either engine.
 ///
 /// # Panics
-/// When there is none.
+/// When it cannot connect.
 pub async fn connect(url: &str) -> AnyConnection {
     any::install_default_drivers();
     AnyConnection::connect(url).await.expect("the database opens")
 }
 
-/// Whether the URL leads to a server.
+/// Whether the URL names a database server rather than a file.
 pub fn is_on_server(url: &str) -> bool {
     !url.starts_with("sqlite:")
 }

@@ -1,8 +1,8 @@
 //! `FakeFcm`: a stand-in for Google's token endpoint and FCM's `messages:send`, as strict as the real ones: TLS with
-//! a CA of its own, HTTP/2 only, a verified RS256 assertion, expiring bearer tokens, Google's error bodies.
-//! It can be told to be slow or to fail ([`Script`]), and keeps a journal of every call ([`Call`]).
+//! its own CA, HTTP/2 only, verified RS256 assertions, expiring bearer tokens, Google's error bodies.
+//! It can be made slow or failing ([`Script`]), and keeps a journal of every call ([`Call`]).
 //!
-//! It runs on a thread of its own, so that a test may block, and the load tool has it in another process.
+//! It runs on its own thread, so that a test may block; the load tool runs it in another process.
 
 mod account;
 mod answer;
@@ -33,10 +33,10 @@ use server::State;
 
 use crate::authority::Authority;
 
-/// The Firebase project of the stand-in.
+/// The stand-in's Firebase project.
 pub const PROJECT: &str = "simo-standin";
 
-/// A running stand-in; dropping it stops it.
+/// A running stand-in; it stops when dropped.
 pub struct FakeFcm {
     state: Arc<State>,
     ca_pem: String,
@@ -44,7 +44,7 @@ pub struct FakeFcm {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What simod is given of it.
+/// The files that simod needs to use the stand-in.
 pub struct Files {
     /// The service account's JSON.
     pub service_account: PathBuf,
@@ -53,14 +53,14 @@ pub struct Files {
 }
 
 impl FakeFcm {
-    /// On a free port of the loopback.
+    /// Starts on a free port of the loopback interface.
     pub fn start() -> Self {
         Self::listen("127.0.0.1:0".parse().expect("an address"))
     }
 
-    /// On this address.
+    /// Starts on this address.
     pub fn listen(address: SocketAddr) -> Self {
-        // Making an RSA key takes a while; the tests of one process share it.
+        // Making an RSA key is slow; the tests of one process share one.
         static KEY: OnceLock<Arc<Key>> = OnceLock::new();
         let key = Arc::clone(KEY.get_or_init(|| Arc::new(Key::generate())));
 
@@ -89,32 +89,32 @@ impl FakeFcm {
         &self.state.base
     }
 
-    /// What it is told to do.
+    /// Controls how it answers.
     pub fn script(&self) -> &Script {
         &self.state.script
     }
 
-    /// What it was asked and what it answered.
+    /// The calls so far and their answers.
     pub fn journal(&self) -> &Journal {
         &self.state.journal
     }
 
-    /// The most streams that were open at once on one connection.
+    /// The highest number of streams open at once on one connection.
     pub fn most_streams(&self) -> usize {
         self.state.most_streams.load(Ordering::Relaxed)
     }
 
-    /// How many bearer tokens it handed out.
+    /// Number of bearer tokens issued.
     pub fn tokens_issued(&self) -> usize {
         self.state.account.issued()
     }
 
-    /// Makes every bearer token invalid that it has handed out.
+    /// Invalidates every bearer token issued so far.
     pub fn forget_tokens(&self) {
         self.state.account.forget_tokens();
     }
 
-    /// The service account's JSON, as Google's console lets one download it.
+    /// The service account's JSON, as downloaded from Google's console.
     pub fn service_account(&self) -> String {
         self.state.account.json()
     }

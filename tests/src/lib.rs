@@ -1,5 +1,6 @@
-//! What the tests and the load tool stand on: the real daemon as a child process ([`Simod`]), a stand-in for
-//! Google's endpoints ([`FakeFcm`]) and for push services ([`PushService`]), real browsers ([`browser`]), and short ways to a client with employees, topics and phones ([`Plant`]).
+//! Shared by the tests and the load tool: the real daemon as a child process ([`Simod`]), stand-ins for Google's
+//! endpoints ([`FakeFcm`]) and for push services ([`PushService`]), real browsers ([`browser`]), and helpers that set up a
+//! client with employees, topics and phones ([`Plant`]).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

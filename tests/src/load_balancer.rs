@@ -1,4 +1,4 @@
-//! A small load balancer: gives each request to the next instance whose `/readyz` says 200.
+//! A small load balancer: sends each request to the next instance whose `/readyz` answers 200.
 
 use std::{
     sync::{
@@ -18,10 +18,10 @@ use http::{StatusCode, header};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How often an instance is asked whether it is ready.
+/// How often each instance's readiness is checked.
 pub const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// A running load balancer; it ends when it is dropped.
+/// A running load balancer; it stops when dropped.
 pub struct LoadBalancer {
     url: String,
     balancer: Arc<Balancer>,
@@ -40,7 +40,7 @@ struct Instance {
 }
 
 impl LoadBalancer {
-    /// Before instances at these URLs.
+    /// Starts one in front of instances at these URLs.
     ///
     /// # Panics
     /// When it cannot listen.
@@ -73,7 +73,7 @@ impl LoadBalancer {
         &self.url
     }
 
-    /// Whether it gives requests to the instance at this place.
+    /// Whether it sends requests to the instance at this index.
     pub fn has(&self, place: usize) -> bool {
         self.balancer.instances[place].ready.load(Ordering::Relaxed)
     }
@@ -90,7 +90,7 @@ async fn watch(balancer: Arc<Balancer>, place: usize) {
     }
 }
 
-/// Gives the request to one instance, and never to a second one: it may have been carried out.
+/// Sends the request to one instance and never retries on another: it may have been carried out.
 async fn pass(State(balancer): State<Arc<Balancer>>, request: Request) -> Response {
     let count = balancer.instances.len();
     let turn = balancer.turn.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A client with people, topics and phones, made the way an administrator makes them.
+//! A client with people, topics and phones, set up through the API as an administrator would.
 
 use simo_common::{
     api::{
@@ -27,34 +27,34 @@ pub struct Phone {
     pub id: Uuid,
     /// Its token.
     pub token: String,
-    /// Whose it is.
+    /// The owner's personnel number.
     pub personnel_no: String,
-    /// Its FCM address; a stream has none.
+    /// Its FCM address; a phone with a stream has none.
     pub address: Option<String>,
-    /// Its own calls.
+    /// An API client with its token.
     pub client: Client,
 }
 
 impl Plant {
-    /// A new client.
+    /// Creates a client.
     pub async fn new(simod: &Simod, slug: &str) -> Self {
         let spec = ClientSpec { slug: Some(slug.to_owned()), ..ClientSpec::default() };
         simod.owner().add_client(&spec).await.expect("a client can be made");
         Self { slug: slug.to_owned(), admin: simod.owner().for_client(Some(slug.to_owned())) }
     }
 
-    /// A token for an ACS, which is made if it is new.
+    /// A new token for an ACS, which is created if needed.
     pub async fn token(&self, acs: &str) -> String {
         let token = NewToken { acs: Some(acs.to_owned()), ..NewToken::default() };
         self.admin.issue_token(&token).await.expect("a token can be issued").token
     }
 
-    /// An ACS, over TCP with a token of its own.
+    /// An ACS with a token of its own, over TCP.
     pub async fn acs(&self, simod: &Simod, name: &str) -> Client {
         simod.caller(&self.token(name).await)
     }
 
-    /// Employees by personnel number, in these groups (made if they are new).
+    /// Imports employees by personnel number into these groups (created if needed).
     pub async fn employees(&self, numbers: &[&str], groups: &[&str]) {
         let rows: Vec<ImportRow> = numbers
             .iter()
@@ -73,12 +73,12 @@ impl Plant {
         self.import(&rows).await;
     }
 
-    /// These employees.
+    /// Imports these employees.
     pub async fn import(&self, rows: &[ImportRow]) {
         self.admin.import_employees(rows, false, |_, _| {}).await.expect("employees can be imported");
     }
 
-    /// A topic with these grants.
+    /// Creates a topic with these grants.
     pub async fn topic(&self, slug: &str, grantees: &[Grantee]) {
         let topic = NewTopic { slug: slug.to_owned(), ..NewTopic::default() };
         self.admin.add_topic(&topic).await.expect("a topic can be made");
@@ -87,12 +87,12 @@ impl Plant {
         }
     }
 
-    /// A phone that FCM reaches at this address.
+    /// Pairs a phone that FCM reaches at this address.
     pub async fn fcm_phone(&self, simod: &Simod, personnel_no: &str, address: &str) -> Phone {
         self.phone(simod, personnel_no, Some(address)).await
     }
 
-    /// A phone that holds a stream.
+    /// Pairs a phone that holds a stream.
     pub async fn stream_phone(&self, simod: &Simod, personnel_no: &str) -> Phone {
         self.phone(simod, personnel_no, None).await
     }
@@ -137,7 +137,7 @@ pub fn to_employees(title: &str, numbers: &[&str]) -> PostMessage {
     }
 }
 
-/// A message to all who hold a grant for the topic.
+/// A message to everyone with a grant for the topic.
 pub fn to_topic(title: &str, topic: &str) -> PostMessage {
     PostMessage { title: title.to_owned(), topic: Some(topic.to_owned()), ..PostMessage::default() }
 }

@@ -1,4 +1,4 @@
-//! A real PgBouncer before the PostgreSQL server of the tests, which gives every transaction the connection that is free.
+//! A real PgBouncer in front of the tests' PostgreSQL server, which gives each transaction any free connection.
 
 use std::{
     fs,
@@ -15,17 +15,17 @@ use crate::{eventually, skip};
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
 const PORT: &str = "6432";
 
-/// A running pooler; it ends when it is dropped.
+/// A running pooler; it stops when dropped.
 pub struct Pooler {
     process: Child,
     directory: TempDir,
 }
 
 impl Pooler {
-    /// Starts one before the server of this database; `None` where PgBouncer is not installed.
+    /// Starts one in front of this database's server; `None` where PgBouncer is not installed.
     ///
     /// # Panics
-    /// When it does not work.
+    /// When it cannot be started.
     pub async fn start(database_url: &str) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             skip("simod behind PgBouncer, which is not installed");
@@ -65,7 +65,7 @@ impl Pooler {
         Some(pooler)
     }
 
-    /// The same database by way of the pooler.
+    /// The URL of the same database through the pooler.
     pub fn url(&self, database_url: &str) -> String {
         let name = Url::parse(database_url).expect("it is a URL").path().to_owned();
         let home = self.directory.path().display();
@@ -75,13 +75,13 @@ impl Pooler {
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only if it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Whom to run as where we are root, whom PgBouncer refuses to work for.
+/// The user and group to run PgBouncer as when the tests run as root, because it refuses to.
 fn not_root() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let mut users = users.lines().map(|line| line.split(':').collect::<Vec<_>>());

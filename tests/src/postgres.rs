@@ -1,5 +1,5 @@
 //! The PostgreSQL server of the tests: the one that `SIMO_TEST_POSTGRES` names. Without it the tests run on SQLite.
-//! A test that takes the server away starts one of its own.
+//! A test that stops its server starts its own.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, po
 use tempfile::TempDir;
 use url::Url;
 
-/// A database of its own on the server, gone when this is dropped.
+/// A database on the server, dropped with this value.
 #[derive(Debug)]
 pub struct TemporaryDatabase {
     name: String,
@@ -26,18 +26,18 @@ pub fn server() -> Option<String> {
 }
 
 impl TemporaryDatabase {
-    /// Makes an empty one.
+    /// Creates an empty one.
     ///
     /// # Panics
-    /// When there is no server, or it refuses.
+    /// When there is no server, or it returns an error.
     pub async fn create() -> Self {
         Self::make("").await
     }
 
-    /// Makes a copy of this one, which nobody may be connected to.
+    /// Creates a copy of this one, to which no connection may be open.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// When the server returns an error.
     pub async fn copy(&self) -> Self {
         Self::make(&format!(" template {}", self.name)).await
     }
@@ -51,7 +51,7 @@ impl TemporaryDatabase {
         Self { name, url: url.into() }
     }
 
-    /// Its URL.
+    /// The URL of the database.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -60,8 +60,8 @@ impl TemporaryDatabase {
 impl Drop for TemporaryDatabase {
     fn drop(&mut self) {
         let statement = format!("drop database if exists {} with (force)", self.name);
-        // A runtime of its own, because the test's may be ending. What stays behind harms nobody; the server waits with this
-        // for every connection that it cannot write to, also of other tests.
+        // Its own runtime, because the test's may be ending. A database left behind does no harm; the server delays the drop for
+        // every connection that it cannot write to, including those of other tests.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime can be made").block_on(async {
@@ -82,7 +82,7 @@ async fn run(statement: &str) {
     connection.close().await.expect("a connection can be closed");
 }
 
-/// A server of a test's own, that it may stop and start. It goes with its directory.
+/// A server of one test, which may stop and start it. It is removed with its directory.
 pub struct OwnServer {
     programs: PathBuf,
     directory: TempDir,
@@ -92,7 +92,7 @@ impl OwnServer {
     /// Starts one; `None` where the tests run on SQLite.
     ///
     /// # Panics
-    /// When PostgreSQL's programs are not there, or do not work.
+    /// When PostgreSQL's programs are missing or fail.
     pub fn start() -> Option<Self> {
         server()?;
         let own = Self::new();
@@ -104,7 +104,7 @@ impl OwnServer {
     /// Starts a hot standby of it.
     ///
     /// # Panics
-    /// When PostgreSQL's programs do not work.
+    /// When PostgreSQL's programs fail.
     #[must_use]
     pub fn standby(&self) -> Self {
         let own = Self::new();
@@ -114,7 +114,7 @@ impl OwnServer {
         own
     }
 
-    /// A directory for one.
+    /// Prepares a directory for a server.
     fn new() -> Self {
         let directory = TempDir::with_prefix("simo-postgres-").expect("a directory can be made");
         let own = Self { programs: programs(), directory };
@@ -130,17 +130,17 @@ impl OwnServer {
         format!("postgres://simo@localhost/postgres?host={}", self.home())
     }
 
-    /// The directory of its socket, which stands for a host.
+    /// The directory of its socket, used as the host.
     pub fn home(&self) -> String {
         self.directory.path().display().to_string()
     }
 
-    /// Makes a standby the primary.
+    /// Promotes a standby to primary.
     pub fn promote(&self) {
         self.run("pg_ctl", &["-D", &self.data(), "-w", "promote"]);
     }
 
-    /// Lets nobody in but its superuser without a password.
+    /// Requires a password from everyone but its superuser.
     pub fn demand_passwords(&self) {
         let lines = "local all simo trust\nlocal all all scram-sha-256\n";
         fs::write(Path::new(&self.data()).join("pg_hba.conf"), lines).expect("a file can be written");
@@ -151,7 +151,7 @@ impl OwnServer {
     /// Runs statements in one of its databases.
     ///
     /// # Panics
-    /// When it refuses.
+    /// When it returns an error.
     pub async fn execute(&self, database: &str, statements: &str) {
         let mut connection = self.connect(database).await;
         let statements = AssertSqlSafe(statements.to_owned());
@@ -159,7 +159,7 @@ impl OwnServer {
         connection.close().await.expect("a connection can be closed");
     }
 
-    /// Asks one of its databases for a number.
+    /// Queries a number from one of its databases.
     ///
     /// # Panics
     /// When it does not answer.
@@ -174,7 +174,7 @@ impl OwnServer {
         options.database(database).connect().await.expect("the server answers")
     }
 
-    /// Takes it away, without a word to those who are connected.
+    /// Stops it at once, without notice to its connections.
     pub fn stop(&self) {
         self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
     }
@@ -190,7 +190,7 @@ impl OwnServer {
         self.directory.path().join("data").display().to_string()
     }
 
-    /// Runs one of PostgreSQL's programs, which refuse to work for root.
+    /// Runs one of PostgreSQL's programs, which refuse to run as root.
     fn run(&self, program: &str, arguments: &[&str]) {
         let program = self.programs.join(program);
         let mut command = if is_root() {
@@ -214,7 +214,7 @@ impl OwnServer {
 
 impl Drop for OwnServer {
     fn drop(&mut self) {
-        // It fails when the test stopped it.
+        // It fails when the test has stopped the server.
         if Path::new(&self.data()).join("postmaster.pid").exists() {
             self.stop();
         }
@@ -225,7 +225,7 @@ pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
 }
 
-/// The directory with PostgreSQL's programs, of the newest version that is there.
+/// The directory with PostgreSQL's programs, of the newest version installed.
 fn programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();

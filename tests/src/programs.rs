@@ -1,4 +1,4 @@
-//! Where the programs are that the tests drive, built from what the sources say now.
+//! The programs that the tests run, built from the current sources.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// The binary `name` of this workspace, in the profile that this executable was built with.
+/// The binary `name` of this workspace, in the same profile as this executable.
 pub fn program(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let path = DIRECTORY.get_or_init(build).join(name);
@@ -23,12 +23,12 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ stands in the workspace")
 }
 
-/// `cargo test` builds no binaries of other packages, so a test could meet yesterday's daemon. Under cargo, bring
-/// them up to date once per process (half a second when they are); otherwise take what lies there.
+/// `cargo test` builds no binaries of other packages, so a test could run yesterday's daemon. Under cargo, builds them
+/// once per process (half a second when up to date); otherwise uses what is there.
 fn build() -> PathBuf {
     let executable = std::env::current_exe().expect("this executable has a path");
     let mut directory = executable.parent().expect("it stands in a directory").to_owned();
-    // What a test needs is built together with the tests, so that features agree and nothing is compiled twice.
+    // Built together with the tests, so that features agree and nothing is compiled twice.
     let targets = if directory.ends_with("deps") {
         directory.pop();
         "--all-targets"

@@ -1,8 +1,8 @@
-//! `PushService`: a stand-in for the push services of browsers, as strict as the strictest of the real ones: TLS with a
-//! CA of its own, verified VAPID tokens, bounds of TTL and body, answers in the words of Mozilla, Google, Apple or ntfy.
+//! `PushService`: a stand-in for the push services of browsers, as strict as the strictest real one: TLS with its own
+//! CA, verified VAPID tokens, limits on TTL and body, answers worded like Mozilla's, Google's, Apple's or ntfy's.
 //!
-//! Whoever subscribes is either a browser that it plays itself ([`PushService::subscribe`]; what is posted there it
-//! decrypts), or a real Firefox that was told [`PushService::firefox_url`].
+//! A subscriber is either a browser that the stand-in plays itself ([`PushService::subscribe`]; it decrypts what is posted
+//! there), or a real Firefox configured with [`PushService::firefox_url`].
 
 mod answer;
 mod check;
@@ -39,7 +39,7 @@ use encryption::Receiver;
 use server::State;
 use subscriptions::Owner;
 
-/// A running stand-in; dropping it stops it, and fails the test when something was posted that a real service refuses.
+/// A running stand-in; dropping it stops it, and fails the test if a real service would have refused one of the pushes.
 pub struct PushService {
     state: Arc<State>,
     firefox_url: String,
@@ -48,10 +48,10 @@ pub struct PushService {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a browser hands to its server.
+/// A subscription, as a browser hands it to its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// Where to post.
+    /// The URL to post to.
     pub endpoint: String,
     /// Its public key, base64url.
     pub p256dh: String,
@@ -60,12 +60,12 @@ pub struct Subscription {
 }
 
 impl PushService {
-    /// Mozilla's, on free ports of the loopback.
+    /// Starts Mozilla's, on free ports of the loopback interface.
     pub fn start() -> Self {
         Self::of(Personality::Mozilla)
     }
 
-    /// Somebody's, on free ports of the loopback.
+    /// Starts one with this personality, on free ports of the loopback interface.
     pub fn of(personality: Personality) -> Self {
         let (posts, port) = listen();
         let (browsers, browsers_port) = listen();
@@ -102,7 +102,7 @@ impl PushService {
         self.origin().trim_start_matches("https://")
     }
 
-    /// For Firefox's preference `dom.push.serverURL`.
+    /// The value for Firefox's preference `dom.push.serverURL`.
     pub fn firefox_url(&self) -> &str {
         &self.firefox_url
     }
@@ -119,17 +119,17 @@ impl PushService {
         file
     }
 
-    /// What it is told to answer.
+    /// Controls how it answers.
     pub fn script(&self) -> &Script {
         &self.state.script
     }
 
-    /// What was posted and what it answered.
+    /// The pushes so far and their answers.
     pub fn journal(&self) -> &Journal {
         &self.state.journal
     }
 
-    /// A new browser that the stand-in plays; only the sender with this key (base64url) may post to it, if one is named.
+    /// A new browser played by the stand-in; if a key (base64url) is named, only its sender may post to it.
     pub fn subscribe(&self, key: Option<&str>) -> Subscription {
         let receiver = Receiver::default();
         let (p256dh, auth) = (BASE64.encode(receiver.p256dh()), BASE64.encode(receiver.auth()));
@@ -138,37 +138,37 @@ impl PushService {
         Subscription { endpoint: self.state.endpoint(&id), p256dh, auth }
     }
 
-    /// Decrypts only the body of every so many-th push from now on.
+    /// Decrypts only every `pushes`-th body from now on.
     pub fn decrypt_every(&self, pushes: usize) {
         self.state.decrypted.store(pushes, Ordering::Relaxed);
     }
 
-    /// Ends a subscription: pushes to it are answered as to one that is gone.
+    /// Ends a subscription: pushes to it are answered as gone.
     pub fn end(&self, endpoint: &str) {
         self.state.subscriptions.end(id(endpoint));
     }
 
-    /// How many pushes Firefox has not acknowledged.
+    /// Number of pushes that Firefox has not acknowledged.
     pub fn waiting(&self, endpoint: &str) -> usize {
         self.state.subscriptions.waiting(id(endpoint))
     }
 
-    /// How many browsers are connected.
+    /// Number of connected browsers.
     pub fn connected(&self) -> usize {
         self.state.subscriptions.connected()
     }
 
-    /// What browsers said so far: hello, register, ack, nack, unregister.
+    /// Frames received from browsers: hello, register, ack, nack, unregister.
     pub fn frames(&self) -> Vec<Value> {
         self.state.frames.lock().expect("nobody panicked").clone()
     }
 
-    /// Hangs up on all browsers; they come again.
+    /// Closes all browsers' connections; the browsers reconnect.
     pub fn hang_up(&self) {
         self.state.subscriptions.hang_up();
     }
 
-    /// Knows no browser any more: each loses its subscriptions when it comes again.
+    /// Forgets all browsers: each loses its subscriptions when it reconnects.
     pub fn forget_browsers(&self) {
         self.state.subscriptions.forget_browsers();
     }

@@ -1,4 +1,4 @@
-//! Requests as any program may send them, for what the typed client would never say.
+//! Raw requests, including those that the typed client cannot send.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
 use crate::Simod;
 
-/// Longer than anything takes to answer: who waits for ever hides what went wrong.
+/// Longer than any answer takes, so that a hang fails the test and shows where.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A connection to simod, for what no HTTP client would say.
+/// A TCP connection to simod, for bytes that no HTTP client would send.
 ///
 /// # Panics
 /// When it does not listen.
@@ -22,7 +22,7 @@ pub async fn connect(simod: &Simod) -> TcpStream {
     TcpStream::connect(address).await.expect("simod listens")
 }
 
-/// What comes until the other end closes; an abrupt end is one too.
+/// Reads until the other end closes; an abrupt end counts as one too.
 ///
 /// # Panics
 /// When it stays open.
@@ -38,12 +38,12 @@ pub async fn until_closed(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// A request under way.
+/// A request being built.
 pub struct Ask {
     request: reqwest::RequestBuilder,
 }
 
-/// An answer, read whole.
+/// An answer, read completely.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -59,7 +59,7 @@ pub fn ask(method: Method, url: &str) -> Ask {
     ask_with(&reqwest::Client::new(), method, url)
 }
 
-/// A request over this HTTP client, which takes milliseconds to make: for those who ask thousands of times.
+/// A request through this HTTP client, which takes milliseconds to make: for tests that send thousands.
 pub fn ask_with(http: &reqwest::Client, method: Method, url: &str) -> Ask {
     Ask { request: http.request(method, url).timeout(PATIENCE) }
 }
@@ -70,25 +70,25 @@ pub fn post(url: &str, token: &str, body: impl Into<reqwest::Body>) -> Ask {
 }
 
 impl Ask {
-    /// With a bearer token.
+    /// Adds a bearer token.
     #[must_use]
     pub fn token(self, token: &str) -> Self {
         Self { request: self.request.bearer_auth(token) }
     }
 
-    /// With a header, which need not be text.
+    /// Adds a header, which need not be text.
     #[must_use]
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         Self { request: self.request.header(name, value.as_ref()) }
     }
 
-    /// With a body.
+    /// Sets the body.
     #[must_use]
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
         Self { request: self.request.body(body) }
     }
 
-    /// With a body that is JSON, or should be.
+    /// Sets a body that is JSON, or should be.
     #[must_use]
     pub fn json_text(self, body: impl Into<reqwest::Body>) -> Self {
         self.header("content-type", "application/json").body(body)
@@ -97,7 +97,7 @@ impl Ask {
     /// Sends it.
     ///
     /// # Errors
-    /// When no answer came.
+    /// No answer arrived.
     pub async fn try_send(self) -> reqwest::Result<Answer> {
         let answer = self.request.send().await?;
         Ok(Answer { status: answer.status(), headers: answer.headers().clone(), text: answer.text().await? })
@@ -110,7 +110,7 @@ impl Ask {
 }
 
 impl Answer {
-    /// The body as this type.
+    /// The body, parsed as this type.
     pub fn json<T: DeserializeOwned>(&self) -> T {
         serde_json::from_str(&self.text)
             .unwrap_or_else(|error| panic!("{error} in {}: {}", self.status, self.text))
@@ -121,7 +121,7 @@ impl Answer {
         self.json()
     }
 
-    /// The body of an error, which must be one by its media type too.
+    /// The body, which must be an error by its media type too.
     pub fn problem(&self) -> Problem {
         assert!(
             self.status.is_client_error() || self.status.is_server_error(),

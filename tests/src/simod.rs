@@ -19,13 +19,13 @@ use self::setup::Database;
 pub use self::setup::{Refusal, Setup};
 use crate::{FakeFcm, clock, wait::within};
 
-/// A daemon under test. Dropping it kills it; what it logged is shown when the test fails, and a panic in the log
-/// fails the test.
+/// A daemon under test. Dropping it kills it; its log is shown when the test fails, and a panic in the log fails the
+/// test.
 pub struct Simod {
     setup: Setup,
     port: u16,
     running: Option<Running>,
-    /// Reads its CA certificates when it is made: one for all callers, or thousands of phones take minutes.
+    /// Shared by all callers: a client reads the CA certificates when it is made, which takes minutes for thousands of phones.
     anyone: OnceLock<Client>,
 }
 
@@ -35,7 +35,7 @@ struct Running {
     ready_after: Duration,
 }
 
-/// A child that does not outlive us.
+/// A child process that does not outlive the test.
 struct Process(Child);
 
 impl Process {
@@ -46,29 +46,29 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when it has ended and was waited for already.
+        // Both fail only if it has ended and was waited for already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl Simod {
-    /// A running daemon on an empty database, without FCM.
+    /// Starts a daemon on an empty database, without FCM.
     pub async fn start() -> Self {
         Setup::new().start().await
     }
 
-    /// A running daemon on an empty database whose FCM is this stand-in.
+    /// Starts a daemon on an empty database, with this stand-in as its FCM.
     pub async fn with_fcm(fcm: &FakeFcm) -> Self {
         Setup::new().fcm(fcm).start().await
     }
 
-    /// Starts again what was killed or terminated, on the same database and port.
+    /// Restarts a killed or terminated daemon on the same database and port.
     pub async fn restart(&mut self) {
         self.restart_until("/readyz").await;
     }
 
-    /// The same where it cannot become ready.
+    /// Like [`Self::restart`], where it cannot become ready.
     pub async fn restart_unready(&mut self) {
         self.restart_until("/healthz").await;
     }
@@ -84,12 +84,12 @@ impl Simod {
         &self.running.as_ref().expect("simod runs").url
     }
 
-    /// The address of an endpoint: `path` begins with `/` and follows `/api/v1`.
+    /// The URL of an endpoint: `path` begins with `/` and follows `/api/v1`.
     pub fn api(&self, path: &str) -> String {
         format!("{}{}{path}", self.url(), simo_common::api::PREFIX)
     }
 
-    /// How long it took from its start until it was ready.
+    /// How long it took from start to ready.
     pub fn ready_after(&self) -> Duration {
         self.running.as_ref().expect("simod runs").ready_after
     }
@@ -99,7 +99,7 @@ impl Simod {
         self.setup.directory.path().join("s.sock")
     }
 
-    /// The directory where it keeps what is its own.
+    /// The directory of its files.
     pub fn directory(&self) -> &Path {
         self.setup.directory.path()
     }
@@ -121,24 +121,24 @@ impl Simod {
         }
     }
 
-    /// Another daemon on the same database, where that is on a server.
+    /// Starts another daemon on the same database, if that is on a server.
     pub async fn sibling(&self) -> Self {
         let mut setup = Setup::new().on_database_of(self);
         setup.config = self.setup.config.clone();
         setup.start().await
     }
 
-    /// Sets the clock of its machine, which it was given by [`Setup::clock_ahead`]: so many seconds ahead, or behind.
+    /// Sets the clock of its machine, which needs [`Setup::clock_ahead`]: seconds ahead (negative: behind).
     pub fn set_clock(&self, ahead: i64) {
         clock::set(&self.setup.clock(), ahead);
     }
 
-    /// Its process.
+    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.running.as_ref().expect("simod runs").process.0.id()
     }
 
-    /// The most memory that it ever had, in MiB.
+    /// Its peak memory use, in MiB.
     pub fn peak_mib(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("simod runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says how much");
@@ -146,22 +146,22 @@ impl Simod {
         kibibytes / 1024.0
     }
 
-    /// What it logged so far, over all its lives.
+    /// Its log so far, over all restarts.
     pub fn log(&self) -> String {
         fs::read_to_string(self.setup.log()).unwrap_or_default()
     }
 
-    /// The owner, over the Unix socket.
+    /// The owner's client, over the Unix socket.
     pub fn owner(&self) -> Client {
         Client::new(&Server::Socket(self.socket()), Lang::En).expect("a client needs no TLS here")
     }
 
-    /// A caller with a bearer token, over TCP.
+    /// A client with a bearer token, over TCP.
     pub fn caller(&self, token: &str) -> Client {
         self.anyone().with_token(token)
     }
 
-    /// A caller without a token, over TCP.
+    /// A client without a token, over TCP.
     pub fn anyone(&self) -> Client {
         let make = || {
             let url = self.url().parse().expect("simod printed a URL");
@@ -171,17 +171,17 @@ impl Simod {
         self.anyone.get_or_init(make).clone()
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Kills it with `kill -9`, and waits until it is gone.
     pub fn kill9(&mut self) {
         drop(self.running.take().expect("simod runs"));
     }
 
-    /// `kill -TERM`, without waiting.
+    /// Sends `kill -TERM`, without waiting.
     pub fn ask_to_stop(&self) {
         signal(self.pid(), "TERM");
     }
 
-    /// Stops it as a service manager does, and checks that it goes in peace and leaves nothing behind.
+    /// Stops it as a service manager does, and checks that it exits cleanly and leaves nothing behind.
     pub async fn terminate(&mut self) {
         self.ask_to_stop();
         let status = self.exited().await;
@@ -198,12 +198,12 @@ impl Simod {
 
 impl Drop for Simod {
     fn drop(&mut self) {
-        // Before its directory goes.
+        // Before its directory is removed.
         self.running = None;
     }
 }
 
-/// Sends a signal by name; the shell's `kill` is there where `/bin/kill` is not.
+/// Sends a signal by name, through the shell's `kill`, as `/bin/kill` may be missing.
 fn signal(pid: u32, name: &str) {
     let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("sh starts");
     assert!(status.success(), "kill -{name} {pid}: {status}");

@@ -1,11 +1,11 @@
-//! Waiting for a condition instead of sleeping for a guess.
+//! Waits for a condition instead of sleeping.
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Calls `look` until it finds something; panics with `what` when that takes longer than `patience`.
+/// Calls `look` until it returns something; panics with `what` after `patience`.
 pub async fn within<T, F>(patience: Duration, what: &str, mut look: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
@@ -20,7 +20,7 @@ where
     }
 }
 
-/// [`within`] twenty seconds: far more than anything takes, so that only what never happens fails.
+/// [`within`] twenty seconds: far longer than anything takes, so that only a condition that never holds fails.
 pub async fn eventually<T, F>(what: &str, look: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,

@@ -1,5 +1,5 @@
-//! The wire between simod and its database server, which can fall silent: nothing is refused, nothing comes through. The
-//! connections of that time stay silent, as behind a firewall that has forgotten them.
+//! A proxy between simod and its database server that can fall silent: nothing is refused, nothing gets through. The
+//! connections of that time stay silent, as behind a firewall that has dropped their state.
 
 use std::{path::PathBuf, pin::pin, sync::Arc};
 
@@ -12,14 +12,14 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-/// A wire; it is torn when this is dropped.
+/// The proxy; dropping it closes its connections.
 pub struct Wire {
     directory: TempDir,
     silent: Arc<watch::Sender<bool>>,
     _task: AbortOnDropHandle<()>,
 }
 
-/// The other end.
+/// The server's end.
 #[derive(Clone)]
 enum Server {
     Socket(PathBuf),
@@ -27,7 +27,7 @@ enum Server {
 }
 
 impl Wire {
-    /// Before the server of this database.
+    /// Starts one in front of this database's server.
     ///
     /// # Panics
     /// When it cannot listen.
@@ -51,20 +51,20 @@ impl Wire {
         Self { directory, silent, _task: AbortOnDropHandle::new(task) }
     }
 
-    /// The same database by this wire.
+    /// The URL of the same database through the proxy.
     pub fn url(&self, database_url: &str) -> String {
         let url = Url::parse(database_url).expect("it is a URL");
         format!("postgres://simo@localhost{}?host={}", url.path(), self.directory.path().display())
     }
 
-    /// Lets nothing through from now on, or whoever connects anew. Connections that were silent once stay so.
+    /// Stops all traffic, or lets new connections through again. Connections that were silent once stay silent.
     pub fn set_silent(&self, silent: bool) {
         self.silent.send_if_modified(|is| std::mem::replace(is, silent) != silent);
     }
 }
 
 async fn join(mut here: UnixStream, server: Server, mut silent: watch::Receiver<bool>) {
-    // Whoever comes into a silence is not heard before it ends.
+    // A connection opened during a silence waits for its end.
     if silent.wait_for(|silent| !silent).await.is_err() {
         return;
     }
@@ -82,6 +82,6 @@ async fn join(mut here: UnixStream, server: Server, mut silent: watch::Receiver<
         _ended = &mut passed => return,
         _begun = silent.changed() => {}
     }
-    // Neither end hears that it is over, until the wire is torn.
+    // Neither end learns that the connection is dead, until the proxy is dropped.
     while silent.changed().await.is_ok() {}
 }

@@ -1,5 +1,5 @@
-//! The whole way at once: four ACS, thousands of phones, a provider that fails a tenth of the calls, dead addresses,
-//! and a daemon that is killed five times meanwhile. Nothing accepted is lost, nobody gets what is not his.
+//! Everything at once: four ACS, thousands of phones, a provider that fails a tenth of the calls, dead addresses, and a
+//! daemon that is killed five times. Nothing accepted is lost, and nobody gets messages meant for others.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Several daemons on one PostgreSQL server, behind a load balancer: what they promise together while they come and go.
-//! On SQLite there is one, and nothing to test.
+//! Several daemons on one PostgreSQL server, behind a load balancer: their common promises while they come and go.
+//! With SQLite there is one daemon, and nothing to test.
 
 use std::{
     sync::{
@@ -28,10 +28,10 @@ const INSTANCES: usize = 3;
 const MESSAGES: usize = 20_000;
 const CONNECTIONS: usize = 2;
 const STREAMS: usize = 40;
-/// After which part of the messages the database server is restarted.
+/// The share of messages posted before each restart of the database server.
 const DATABASE_RESTARTS: [f64; 2] = [0.35, 0.7];
 
-/// Instances are killed and started again at random, the database server is restarted twice, one instance's clock runs a
+/// Instances are killed and restarted at random, the database server is restarted twice, and one instance's clock is a
 /// minute ahead.
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_that_are_killed_lose_nothing_and_repeat_little() {
@@ -100,7 +100,7 @@ async fn instances_that_are_killed_lose_nothing_and_repeat_little() {
     }
 }
 
-/// As an upgrade is rolled out: each instance in turn is told to stop, ends, and comes back.
+/// A rolling upgrade: each instance in turn is told to stop, ends, and comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_are_replaced_one_by_one_without_a_failed_request() {
     if postgres::server().is_none() {

@@ -122,7 +122,7 @@ fn nearly_key(key: Key, name: &str, lang: Lang) -> String {
 fn operator(word: &str, lang: Lang) -> String {
     let instead = lang.pick(
         format!(
-            "`{word}` is no operator: all terms must hold, `-` before one turns it round, several values stand with commas, \
+            "`{word}` is not an operator: all terms must hold, `-` before one turns it round, several values stand with commas, \
              such as `state:failed,expired`"
         ),
         format!(
@@ -146,7 +146,7 @@ fn unknown_key(key: &str, nearest: Option<&str>, lang: Lang) -> String {
 
 fn unknown_value(key: Key, value: &str, nearest: Option<&str>, lang: Lang) -> String {
     let what = lang.pick(
-        format!("`{value}` is no value for `{}:`", key.as_str()),
+        format!("`{value}` is not a value of `{}:`", key.as_str()),
         format!("`{value}` не подходит для `{}:`", key.as_russian()),
     );
     let is_name = matches!(key, Key::State | Key::Priority | Key::Ack);

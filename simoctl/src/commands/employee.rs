@@ -170,7 +170,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Remove { personnel_no } => {
             let person = person(&api.employee(&personnel_no).await?);
             session.confirm(&session.say(
-                format!("Archive {person}? His phones are let go at once."),
+                format!("Archive {person}? Their phones are let go at once."),
                 format!("Отправить в архив сотрудника {person}? Его телефоны сразу будут отключены."),
             ))?;
             api.remove_employee(&personnel_no).await?;
@@ -223,7 +223,7 @@ async fn ask_to_succeed(session: &Session, api: &Client, new: &NewEmployee) -> R
     };
     let name = &new.full_name;
     session.confirm(&session.say(
-        format!("Archive {before}, let his phones go, and give his number to {name}?"),
+        format!("Archive {before}, let their phones go, and give their number to {name}?"),
         format!("Отправить в архив сотрудника {before}, отключить его телефоны и передать номер: {name}?"),
     ))
 }

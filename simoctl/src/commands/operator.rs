@@ -144,7 +144,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Remove { name } => {
             warn_of_self(session, |own| own == name).await?;
             session.confirm(&session.say(
-                format!("Archive operator {name}? His tokens stop working at once."),
+                format!("Archive operator {name}? Their tokens stop working at once."),
                 format!("Отправить в архив оператора {name}? Его токены сразу перестанут работать."),
             ))?;
             api.remove_operator(&name).await?;
@@ -197,7 +197,7 @@ async fn log_out(session: &Session, name: &str, id: Option<Uuid>) -> Result<(), 
         return Ok(());
     }
     session.confirm(&session.say(
-        format!("End all sessions of {name}? His machines are locked out at once."),
+        format!("End all sessions of {name}? Their machines are locked out at once."),
         format!("Завершить все сеансы оператора {name}? Его машины сразу потеряют доступ."),
     ))?;
     let ended = api.end_sessions_of(name).await?.sessions;

@@ -76,7 +76,7 @@ export const en = {
     on: "Notifications are on. Alarms now come even when SiMO is closed.",
     tryIt: "Test whether it rings",
 
-    // What came of turning notifications on
+    // Results of turning notifications on
     denied: "Notifications are forbidden for this page, and the browser will not ask again. Open the page's settings (the sign left of the address, or the system's settings of the app), allow notifications, and try again.",
     dismissed: "The browser's question was closed without an answer. Try again and choose “Allow”.",
     timeout: "The browser cannot reach its push service. On a network without the internet, or a phone without Google's services, another browser may help (Firefox). While SiMO is open, messages come anyway.",

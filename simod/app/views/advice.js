@@ -1,4 +1,4 @@
-/** What to change on this system so that nothing keeps a notification quiet. */
+/** System settings to change so that nothing silences notifications. */
 import { isAndroid, isIos } from "../platform.js";
 import { texts } from "../texts.js";
 

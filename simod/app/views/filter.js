@@ -1,13 +1,13 @@
-/** What of the list is shown: the search field, the filters, and what they find. */
+/** The search field and filters of the list, and the messages that they select. */
 import { Problem } from "../api.js";
 import { el, put } from "../dom.js";
 import { isOpen, isUnread, search } from "../messages.js";
 import { messages } from "../model.js";
 import { texts } from "../texts.js";
 
-/** Milliseconds after the last letter. */
+/** Milliseconds after the last keystroke. */
 const TYPED = 400;
-/** As many as the server finds at once. */
+/** The most messages that the server finds at once. */
 const MOST = 200;
 
 /** @param {() => void} changed */
@@ -15,9 +15,9 @@ export function filter(changed) {
     const t = texts();
     let unread = false;
     let open = false;
-    /** Ids of what the server found; null: no search. @type {Set<string> | null} */
+    /** Ids of the messages that the server found; null: no search. @type {Set<string> | null} */
     let found = null;
-    /** Searched for on this phone, when the server cannot be reached. */
+    /** Searched for on this phone while the server cannot be reached. */
     let letters = "";
     let asked = 0;
     let timer = 0;
@@ -87,9 +87,9 @@ export function filter(changed) {
         node: el("search", { class: "filter" }, field,
             el("div", { class: "chips", role: "group", "aria-label": t.filters }, unreadOnly, openOnly, topics), said),
         field,
-        /** What to say where nothing is shown; a search has already said so above. */
+        /** The text for an empty list; a search has already reported above. */
         nothing: () => (found?.size === 0 ? "" : letters ? t.emptySearch : t.emptyFilter),
-        /** Whether something hides messages. */
+        /** Whether messages are hidden. */
         isOn: () => Boolean(unread || open || topics.value || found || letters),
         clear() {
             for (const node of [unreadOnly, openOnly]) node.setAttribute("aria-pressed", "false");

@@ -1,4 +1,4 @@
-/** The pairing has ended, and nothing of it is left. */
+/** The pairing has ended, and its data are deleted. */
 import { write } from "../db.js";
 import { el } from "../dom.js";
 import { texts } from "../texts.js";

@@ -1,4 +1,7 @@
-/** In Safari on an iPhone a page cannot ring, and the installed app does not see what it keeps: so it only hands the code on, unused. */
+/**
+ * In Safari on an iPhone a page cannot ring, and the installed app does not see Safari's data: so this only passes
+ * the code on, unused.
+ */
 import { shown } from "../code.js";
 import { button, el, put } from "../dom.js";
 import { texts } from "../texts.js";

@@ -1,9 +1,9 @@
-/** Links in a text that somebody else wrote: web pages and phone numbers, with the host in plain sight; nothing else. */
+/** Links in texts by others: web pages and phone numbers only, with the host in plain sight. */
 import { el } from "../dom.js";
 
 const LINK = /\b(?:https?:\/\/[^\s<>"«»]+|tel:\+?[\d()\-. ]*\d)/gi;
 
-/** What belongs to the sentence around an address. */
+/** Punctuation of the sentence around an address. */
 const AFTER = /[.,;:!?'…]+$|[)\]]+[.,;:!?…]*$/;
 
 /**
@@ -25,7 +25,7 @@ export function linked(text) {
 }
 
 /**
- * The same for a screen that nobody touches: phone numbers as people write them.
+ * The same for a screen that nobody touches: phone numbers as written.
  * @param {string} text
  */
 export function unlinked(text) {
@@ -35,7 +35,7 @@ export function unlinked(text) {
 /** @param {string} match */
 function trimmed(match) {
     const tail = AFTER.exec(match)?.[0] ?? "";
-    // A bracket that was opened within the address belongs to it.
+    // A bracket opened inside the address belongs to it.
     return tail.startsWith(")") && match.includes("(") ? match : match.slice(0, match.length - tail.length);
 }
 
@@ -47,8 +47,8 @@ function toLink(address) {
     const url = parsed(address);
     if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) return null;
     const attributes = { href: url.href, target: "_blank", rel: "noopener noreferrer" };
-    // The host as the browser reads it: text before an @ and look-alike letters show themselves, and marks of direction in the
-    // address change nothing outside it.
+    // The host as the browser parsed it, which exposes text before an @ and look-alike letters; direction marks in the
+    // address affect nothing outside it.
     return el("span", {}, el("a", attributes, el("bdi", {}, address)), el("bdi", { class: "host" }, ` (${url.host})`));
 }
 

@@ -8,7 +8,7 @@ import { filter } from "./filter.js";
 import { rowsOf } from "./row.js";
 import { rows } from "./rows.js";
 
-/** Milliseconds before a server that could not be reached is asked again. */
+/** Milliseconds before asking a server again that could not be reached. */
 const PAUSE = 15_000;
 
 export function listView() {
@@ -60,7 +60,7 @@ export function listView() {
     return {
         title: t.list,
         node,
-        /** @param {string} id the message that is shown beside the list */
+        /** @param {string} id the message shown beside the list */
         select(id) {
             if (id === selected) return;
             selected = id;
@@ -68,7 +68,7 @@ export function listView() {
             draw();
         },
         focus() {
-            // Where the person was before a message covered the list.
+            // The link that the person came from before a message covered the list.
             const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (node.querySelectorAll(".rows a"));
             [...links].find((link) => link.hash === `#m=${encodeURIComponent(last)}`)?.focus({ preventScroll: true });
         },

@@ -1,4 +1,4 @@
-/** One message with all that is known of it. */
+/** One message with everything known about it. */
 import { Problem } from "../api.js";
 import { toList } from "../back.js";
 import { isOver } from "../clock.js";
@@ -18,7 +18,7 @@ import { askWho } from "./who.js";
 
 /**
  * @param {string} id
- * @param {boolean} asked whether the person came to acknowledge it
+ * @param {boolean} asked whether the person opened it to acknowledge
  * @returns {Promise<View>}
  */
 export async function messageView(id, asked) {
@@ -36,7 +36,7 @@ export async function messageView(id, asked) {
 
     const drawText = () => {
         const key = JSON.stringify([message?.title, message?.body, message?.data, message?.partial, failed]);
-        // Drawing it again would lose the reader's place and selection.
+        // Redrawing would lose the reader's place and selection.
         if (key === drawn) return;
         drawn = key;
         put(text, message ? content(message) : el("h1", { tabindex: "-1" }, t.noSuch), failed && el("p", { class: "error" }, failed));
@@ -61,7 +61,7 @@ export async function messageView(id, asked) {
         draw();
         node.querySelector("h1")?.focus();
     };
-    // What is drawn on a hidden page has not been read.
+    // A message drawn on a hidden page has not been read.
     const noteRead = async () => {
         if (!isShown || document.visibilityState !== "visible" || !message || message.head) return;
         void closeNotifications(id);

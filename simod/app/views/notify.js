@@ -1,9 +1,9 @@
-/** Turning notifications on: one button, and what came of it in plain words. */
+/** Turns notifications on: one button, and the result in plain words. */
 import { button, el, put } from "../dom.js";
 import { support, turnOn } from "../push.js";
 import { texts, wordsOf } from "../texts.js";
 
-/** What this browser cannot do, in words; empty when it can ring. */
+/** The reason why this browser cannot ring; empty if it can. */
 export function lacking() {
     const t = texts();
     return { ok: "", insecure: t.insecure, "no-worker": t.noWorker, "no-push": t.noPush, "install-first": t.installFirst }[support()];

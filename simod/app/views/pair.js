@@ -1,4 +1,4 @@
-/** From an invitation to a phone that rings. */
+/** Leads from an invitation to a phone that rings. */
 import { Problem } from "../api.js";
 import { button, el, put } from "../dom.js";
 import { isLasting } from "../db.js";
@@ -9,11 +9,11 @@ import { texts } from "../texts.js";
 import { iphone } from "./iphone.js";
 import { lacking, notify } from "./notify.js";
 
-/** Milliseconds without an answer before the person is told. */
+/** Milliseconds without an answer before we tell the person. */
 const PATIENCE = 5_000;
 
 /**
- * @param {string} given the code of a link, or ""
+ * @param {string} given the code from a link, or ""
  * @param {() => Promise<void>} begin called when the phone is paired
  * @param {() => Promise<void>} done called when the person leaves
  * @returns {Promise<View>}
@@ -30,13 +30,13 @@ export async function pairView(given, begin, done) {
         if (first instanceof HTMLElement) first.focus();
     };
 
-    /** What the person should know before the code is used up. */
+    /** Warnings before the code is used up. */
     const warning = () => (isLasting() ? "" : t.notLastingPair) || (lacking() && isSecureContext ? lacking() : "");
     const leave = async () => {
         await abandon();
         await done();
     };
-    /** Waits for the server, and does not leave the person without a word. */
+    /** Waits for the server, and reports a slow answer. */
     const waiting = () => {
         const said = el("p", { role: "status" }, t.loading);
         show(said);
@@ -70,7 +70,7 @@ export async function pairView(given, begin, done) {
             }
         };
         show(el("h1", { tabindex: "-1" }, t.pairTitle),
-            // Not the camera: it would open Safari, from where the code was copied.
+            // Not the camera: it would open Safari, where the code was copied from.
             el("p", {}, isIos() && isInstalled() ? t.pairLeadHome : t.pairLead),
             el("form", { novalidate: true, onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), void go()) },
                 el("label", { for: "code" }, t.code), field,
@@ -89,7 +89,7 @@ export async function pairView(given, begin, done) {
         try {
             question(code, await preview(code));
         } catch (error) {
-            // The code is used up, perhaps by this phone, which brings the answer that was lost.
+            // The code is used up; if by this phone, pairing again fetches the lost answer.
             if (error instanceof Problem && error.code === "wrong_code" && (await begun()) === code) return connect(code, suggestedName());
             failed(code, error, () => asked(code));
         }
@@ -108,7 +108,7 @@ export async function pairView(given, begin, done) {
                 el("p", { id: "phone-help", class: "help" }, t.phoneNameHelp),
                 el("button", { class: old ? "big grave" : "big" }, old ? t.yesReplace : t.yes)),
             button(old ? t.cancel : t.notMe, () => (old ? leave() : enter("", t.notMeSaid))),
-            // Here the pairing would go with the page, and a code works once.
+            // Here the pairing would vanish with the page, and a code works only once.
             warning() && el("p", { class: "error" }, warning()),
             warning() && el("p", { class: "code", translate: "no" }, shown(code)));
     };
@@ -157,7 +157,7 @@ export async function pairView(given, begin, done) {
             paired && button(t.cancel, leave));
     };
 
-    // A page that was closed on the way goes on.
+    // Continues a pairing that was interrupted by closing the page.
     const code = normalize(given || (await begun()) || "");
     if (isIos() && !isInstalled() && isSecureContext) show(iphone(code));
     else if (code) void asked(code);

@@ -1,4 +1,4 @@
-/** Will it ring? Everything between an alarm and this phone, and a trial of the whole way. */
+/** Will it ring? Checks everything between an alarm and this phone, and tests the whole way. */
 import { Problem } from "../api.js";
 import { button, el, put } from "../dom.js";
 import { trial } from "../device.js";
@@ -9,7 +9,7 @@ import { momentOf } from "../times.js";
 import { advice } from "./advice.js";
 import { lacking, notify } from "./notify.js";
 
-/** Milliseconds for a test. */
+/** Milliseconds until a test counts as late. */
 const LATE = 60_000;
 
 /** @returns {Promise<View>} */
@@ -17,13 +17,13 @@ export async function ringView() {
     const t = texts();
     const checks = el("div", { "aria-live": "polite" });
     const tested = el("div", { "aria-live": "polite" });
-    /** Pushes that came while this is open, by the message's id. @type {Map<string, number>} */
+    /** Pushes that arrived while this view is open, by the message's id. @type {Map<string, number>} */
     const came = new Map();
-    /** Messages that came by the stream. @type {Set<string>} */
+    /** Messages that arrived by the stream. @type {Set<string>} */
     const streamed = new Set();
     let wake = () => {};
 
-    /** Whether a push can come at all. */
+    /** Whether a push can arrive at all. */
     let canCome = true;
 
     const draw = async () => {

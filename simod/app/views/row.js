@@ -55,7 +55,7 @@ function lookOf(message, selected) {
 }
 
 /**
- * The mark for the acknowledgement: done only when the server has it.
+ * The mark for the acknowledgement: done only once the server has it.
  * @param {Message} message
  */
 function ackOf(message) {

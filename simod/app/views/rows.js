@@ -1,19 +1,19 @@
 /**
- * A long list of which only what is on the screen exists. Every row has the height of its kind, so that its place is known
- * without looking at the others.
+ * A long list that only creates the rows on the screen. Each kind of row has a fixed height, so that positions are known
+ * without measuring.
  */
 import { el } from "../dom.js";
 
-/** Rows beyond the screen's edges. */
+/** Extra rows above and below the screen. */
 const MORE = 8;
 
 /**
  * @typedef {object} Row
  * @property {string} key
  * @property {number} height in rem
- * @property {string} look changes when the row has to be drawn anew
+ * @property {string} look changes when the row has to be redrawn
  * @property {boolean} [heading]
- * @property {() => HTMLElement} draw what it contains
+ * @property {() => HTMLElement} draw its content
  */
 
 /**
@@ -58,7 +58,7 @@ export function rows({ end }) {
             const item = itemOf(all[at]);
             item.style.transform = `translateY(${tops[at]}px)`;
             item.style.height = `${tops[at + 1] - tops[at]}px`;
-            // In the order of the screen, which is the order of Tab.
+            // In screen order, which is also the order of Tab.
             if (item === before) before = before.nextElementSibling;
             else inner.insertBefore(item, before);
         }
@@ -99,7 +99,7 @@ export function rows({ end }) {
     return {
         node,
         /**
-         * Shows these; what is on top of the screen stays where it is.
+         * Shows these rows; the one at the top of the screen stays where it is.
          * @param {Row[]} fresh
          */
         set(fresh) {
@@ -114,7 +114,7 @@ export function rows({ end }) {
         },
         toTop: () => (node.scrollTop = 0),
         /**
-         * Moves the focus to the next link, also to one that does not exist yet.
+         * Moves the focus to the next link, even to one that is not created yet.
          * @param {1 | -1} step
          */
         move(step) {

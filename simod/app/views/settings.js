@@ -1,4 +1,4 @@
-/** Language, who this phone belongs to, and the way out. */
+/** Language, the phone's person, and unpairing. */
 import { Problem } from "../api.js";
 import { ask, button, el, fact, put } from "../dom.js";
 import { read, write } from "../db.js";
@@ -9,7 +9,7 @@ import { atStart } from "../push.js";
 import { texts } from "../texts.js";
 
 /**
- * @param {() => Promise<void>} restart draws the app anew
+ * @param {() => Promise<void>} restart redraws the app
  * @returns {Promise<View>}
  */
 export async function settingsView(restart) {
@@ -18,7 +18,7 @@ export async function settingsView(restart) {
     const said = el("p", { class: "error", role: "alert" });
     const language = el("select", { id: "language", onchange: async () => {
         await setLang(/** @type {Lang} */ (language.value));
-        // The server writes notifications in the language of the last call about the channel.
+        // The server writes notifications in the language of the last call that set the channel.
         atStart().catch(() => null);
         await restart();
     } }, el("option", { value: "ru", lang: "ru" }, "Русский"), el("option", { value: "en", lang: "en" }, "English"));

@@ -1,4 +1,4 @@
-/** How far each receipt has come. Nothing looks done before the server has it. */
+/** The progress of each receipt. Nothing looks done before the server has it. */
 import { el } from "../dom.js";
 import { stateOf } from "../receipts.js";
 import { texts } from "../texts.js";
@@ -29,7 +29,7 @@ export function stateText(message, kind) {
 }
 
 /**
- * Whether another phone of the person reported it: a later state includes the earlier ones.
+ * Whether another of the person's phones reported it: a later state includes the earlier ones.
  * @param {Message} message
  * @param {ReceiptKind} kind
  */

@@ -1,9 +1,9 @@
-/** What a posting system added to a message, as a table; what is nested, as a table in a cell. */
+/** The data that a posting system added to a message, as a table; nested data as a table in a cell. */
 import { el } from "../dom.js";
 import { say } from "../lang.js";
 import { linked } from "./links.js";
 
-/** What is nested deeper is shown as JSON. */
+/** Data nested deeper are shown as JSON. */
 const DEEPEST = 5;
 
 /**

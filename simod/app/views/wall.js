@@ -1,4 +1,4 @@
-/** For a control room: what nobody has acknowledged, readable from across the room. */
+/** For a control room: unacknowledged messages, readable from across the room. */
 import { stayAwake } from "../awake.js";
 import { serverNow } from "../clock.js";
 import { read, writeWhilePaired } from "../db.js";
@@ -17,10 +17,10 @@ import { unlinked } from "./links.js";
 import { stateText } from "./states.js";
 import { askWho } from "./who.js";
 
-/** Milliseconds, a shift: how long it says that an alarm ran out. */
+/** Milliseconds, a shift: how long an expired alarm is still shown as missed. */
 const MISSED_FOR = 12 * 3_600_000;
 
-/** Priorities that sound. */
+/** Priorities that sound the alarm. */
 const LOUD = ["critical", "high"];
 const ORDER = ["critical", "high", "normal", "low"];
 
@@ -33,7 +33,7 @@ function isMissedLately(message) {
 export async function wallView() {
     const t = texts();
     const whose = (await device())?.employee;
-    // From now on the messages themselves ask, too, until somebody says otherwise in the settings.
+    // From now on single messages ask for a name, too, until the setting is changed.
     if ((await read("shared")) === undefined) await writeWhilePaired("shared", true);
     const bell = alarm();
     const clock = el("time", { class: "clock" });
@@ -42,7 +42,7 @@ export async function wallView() {
     const list = el("ul", { class: "alarms", "aria-live": "polite" });
     const noLock = el("p", { class: "help" });
     const calm = el("li", { class: "calm" }, t.wallCalm);
-    /** What has the focus stays, and a screen reader hears only what is new. @type {Map<string, {key: string} & ReturnType<typeof row>>} */
+    /** Kept, so that the focus stays and a screen reader only reads new rows. @type {Map<string, {key: string} & ReturnType<typeof row>>} */
     const rows = new Map();
 
     const sound = button(t.wallSound, async () => {
@@ -53,7 +53,7 @@ export async function wallView() {
     }, { class: "big" });
 
     const draw = () => {
-        // What was acknowledged here stays until the server has it.
+        // Messages acknowledged here stay until the server has the receipt.
         const open = messages().filter((message) => isOpen(message) || isMissedLately(message)
             || ["kept", "sent"].includes(stateOf(message, "acknowledged")));
         open.sort((one, other) => Number(isMissed(one)) - Number(isMissed(other))
@@ -103,16 +103,16 @@ export async function wallView() {
         put(clock, timeOf(new Date(now).toISOString()));
         for (const { since, from } of rows.values()) since.textContent = duration(serverNow() - from);
         const text = connection() === "blocked" ? t.blocked : isCutOff() ? t.wallOffline : "";
-        // Screen readers say it once, not each second.
+        // Screen readers should read it once, not every second.
         if (cut.textContent !== text) put(cut, text);
-        // Without a connection nobody knows that it is calm.
+        // Without a connection we do not know that all is calm.
         if (rows.size || text) calm.remove();
         else if (!calm.parentNode) list.append(calm);
         put(cutFor, text && ` ${duration(now - cutOffSince())}`);
     };
     const everySecond = () => {
         tick();
-        // A message may have expired by now.
+        // Messages may have expired by now.
         draw();
     };
 

@@ -1,14 +1,14 @@
-/** At a screen that several people share: who acknowledges? */
+/** On a screen shared by several people: asks who acknowledges. */
 import { read, write } from "../db.js";
 import { button, dialog, el } from "../dom.js";
 import { texts } from "../texts.js";
 
-/** Names that are offered. */
+/** The most names offered. */
 const REMEMBERED = 12;
 
 /**
  * @param {string} title of the message
- * @returns {Promise<string>} empty: nobody
+ * @returns {Promise<string>} empty if canceled
  */
 export async function askWho(title) {
     const t = texts();
@@ -18,7 +18,7 @@ export async function askWho(title) {
         const field = el("input", { id: "who", maxlength: "100", autocomplete: "off", required: true });
         const submit = (/** @type {Event} */ event) => {
             event.preventDefault();
-            // A name that was copied from a table brings a tab, and the server takes no control characters.
+            // A name copied from a table brings a tab, and the server accepts no control characters.
             const name = field.value.replace(/\p{Cc}+/gu, " ").trim();
             if (name) answer(name);
         };

@@ -1,4 +1,4 @@
-/** A notification or its button was tapped. */
+/** Handles a tap on a notification or its button. */
 import { read } from "../db.js";
 import { loadLang, say } from "../lang.js";
 import { one } from "../messages.js";
@@ -6,17 +6,17 @@ import { note, sendAll } from "../receipts.js";
 import { ownPages, soon, worker } from "./scope.js";
 import { showPlain } from "./show.js";
 
-/** Milliseconds that an acknowledgement may take before the person is told that it waits. */
+/** Milliseconds for sending an acknowledgement before we tell the person that it waits. */
 const SENT_WITHIN = 8_000;
 
-/** Milliseconds for a page. */
+/** Milliseconds for a page to answer. */
 const OPENED_IN_PAGE_WITHIN = 1000;
 
 /** @param {{action: string, notification: Notification}} event */
 async function onClick({ action, notification }) {
     const id = notification.data?.id;
     notification.close();
-    // At a screen that several people share, the page asks who.
+    // On a screen shared by several people, the page asks for the name.
     if (action === "ack" && id && !(await read("shared"))) {
         await acknowledge(id);
         return;
@@ -33,7 +33,7 @@ async function onClick({ action, notification }) {
 }
 
 /**
- * Whether a page shows it: a wall stays what it is.
+ * Whether a page opens the message; a wall does not.
  * @param {WindowClient} page
  * @param {string | null} id
  * @returns {Promise<boolean>}

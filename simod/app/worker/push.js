@@ -1,6 +1,6 @@
 /**
- * A push came. It is shown at once, without waiting for the network; then it is kept, reported and completed: the server's list
- * is the truth, a push only a hint.
+ * Handles a push. It is shown at once, without waiting for the network; then it is stored, reported and completed: the
+ * server's list is authoritative, a push is only a hint.
  */
 import { loadClock } from "../clock.js";
 import { read, writeWhilePaired } from "../db.js";
@@ -15,15 +15,15 @@ import { emitToAll, on } from "../events.js";
 import { soon, worker } from "./scope.js";
 import { show, showPlain, showUnknown } from "./show.js";
 
-/** Milliseconds that a look into the database may cost before something is shown. */
+/** Milliseconds for reading the database before something must be shown. */
 const LOOKED_WITHIN = 400;
-/** Milliseconds for what follows; phones end a worker that takes half a minute. */
+/** Milliseconds for the work after that; phones kill a worker after half a minute. */
 const DONE_WITHIN = 25_000;
-/** Missed messages that are shown one by one; the rest is only counted. */
+/** The most missed messages shown one by one; the others are only counted. */
 const ONE_BY_ONE = 4;
 
 /**
- * What a push says; `null` when it cannot be read.
+ * A push's content; `null` if it cannot be read.
  * @param {PushData} data
  * @returns {(SentMessage & {partial: boolean, head: boolean, doorbell?: boolean, shown: {title: string, body: string}}) | null}
  */
@@ -33,7 +33,7 @@ function parsed(data) {
         const { title = notification.title, truncated, doorbell, ...rest } = notification.data;
         const message = sound({ ...rest, title, data: null, state: "sent" });
         const shown = { title: String(notification.title ?? ""), body: String(notification.body ?? "") };
-        // The posting system's data never come with a push: the whole message is fetched.
+        // Pushes never carry the posting system's data, so the whole message is fetched.
         return message && { ...message, partial: true, head: Boolean(doorbell || truncated), doorbell, shown };
     } catch {
         return null;
@@ -66,7 +66,7 @@ async function follow(push) {
         emitToAll("push", { id: push.id, at: Date.now() });
     }
     const [missed] = await Promise.all([catchUp().catch(() => []), sendAll().catch(() => null)]);
-    // Mostly the list has brought the rest of this message, too.
+    // Usually the list has already completed this message, too.
     await complete(push).catch(() => null);
     await showMissed(missed.filter((message) => message.id !== push?.id && !isRead(message) && !message.old));
     if (!push && missed.length) await closeNotifications("unknown");
@@ -76,7 +76,7 @@ async function follow(push) {
 }
 
 /**
- * Fetches what a push had no room for, and shows it in the same place.
+ * Fetches the parts that did not fit into a push, and updates its notification.
  * @param {ReturnType<typeof parsed>} push
  */
 async function complete(push) {
@@ -102,7 +102,7 @@ async function setBadge() {
     await navigator.setAppBadge?.((await all()).filter(isUnread).length).catch(() => null);
 }
 
-/** Sends receipts that wait, and shows messages that were missed. */
+/** Sends waiting receipts, and shows missed messages. */
 async function wake() {
     if (!(await read("device"))) return;
     await sendAll();
@@ -110,7 +110,7 @@ async function wake() {
     await sendAll();
 }
 
-/** The push service gave the browser another address. */
+/** Called when the push service has changed the browser's address. */
 async function resubscribe() {
     /** @type {OwnDevice} */
     const own = await call("GET", "/device");
@@ -123,7 +123,7 @@ worker.addEventListener("sync", (event) => event.waitUntil(wake()));
 worker.addEventListener("message", (event) => {
     if (event.origin !== worker.location.origin) return;
     const { type, detail } = event.data ?? {};
-    // A page without a way to the push service shows what its stream brings.
+    // A page without a working push service shows messages from its stream.
     if (type === "show") event.waitUntil(Promise.all([loadLang(), loadClock()]).then(() => show(detail)));
 });
 on("gone", ({ reason }) => {

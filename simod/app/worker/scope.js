@@ -1,16 +1,16 @@
-/** The worker itself, and the pages that it serves. */
+/** The worker's global scope, and the pages that it serves. */
 import { within } from "../subscribe.js";
 
 export const worker = /** @type {WorkerScope} */ (/** @type {unknown} */ (self));
 
-/** Open pages of the app; the same origin may have others. */
+/** The app's open pages; the origin may have others. */
 export async function ownPages() {
     const pages = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
     return pages.filter((page) => page.url.startsWith(worker.registration.scope));
 }
 
 /**
- * What comes of `promise` within so many milliseconds, else `otherwise`.
+ * The result of `promise` within so many milliseconds, else `otherwise`.
  * @template T
  * @param {Promise<T>} promise
  * @param {number} ms

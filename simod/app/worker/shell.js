@@ -1,8 +1,8 @@
-/** The app without a network: its files are kept, answers of the API never. */
+/** The app without a network: its files are cached, API answers never. */
 import { PLACE } from "../events.js";
 import { worker } from "./scope.js";
 
-/** Of this SiMO only: the origin may have others. */
+/** Of this SiMO only: the origin may host others. */
 const CACHES = `${PLACE} `;
 const CACHE = `${CACHES}{{HASH}}`;
 const FOLDER = "v/{{HASH}}/";
@@ -10,7 +10,7 @@ const KEPT = /^v\/|^again\.js$/;
 /** @type {string[]} */
 const FILES = JSON.parse('{{FILES}}');
 
-/** Milliseconds that the page may take before the one that is kept is shown. */
+/** Milliseconds for the page before the cached one is shown. */
 const PAGE_WITHIN = 3_000;
 
 async function install() {
@@ -26,7 +26,7 @@ async function activate() {
     await worker.clients.claim();
 }
 
-/** The newest page, or the one that is kept. */
+/** The newest page, or the cached one. */
 async function page() {
     const aborted = new AbortController();
     const timer = setTimeout(() => aborted.abort(), PAGE_WITHIN);

@@ -13,12 +13,12 @@ const PRIORITIES = {
 const ICON = "v/{{HASH}}/icon-192.png";
 
 /**
- * A notification of a message, under its id: the same message is never shown twice.
+ * Shows a message's notification under its id, so that no message is shown twice.
  * @param {SentMessage} message
- * @param {{again?: boolean}} [more] it was shown or read already: no sound
+ * @param {{again?: boolean}} [more] without sound, because it was shown or read before
  */
 export async function show(message, { again = false } = {}) {
-    // When in doubt an alarm is loud.
+    // If in doubt, an alarm is loud.
     const late = isSurelyOver(message);
     const where = [message.topic_name ?? message.topic, say(PRIORITIES[message.priority] ?? PRIORITIES.normal)];
     const lines = [where.filter(Boolean).join(" · "), message.body].filter(Boolean);
@@ -39,7 +39,7 @@ export async function show(message, { again = false } = {}) {
 }
 
 /**
- * Shows something whatever happens: browsers end the subscription of a worker that shows nothing.
+ * Shows something in any case: browsers end the subscription of a worker that shows nothing.
  * @param {string} title
  * @param {Record<string, any>} options
  */
@@ -47,13 +47,13 @@ export async function showPlain(title, options) {
     try {
         await worker.registration.showNotification(title, options);
     } catch {
-        // A browser may refuse all options because of one.
+        // One unsupported option may make the browser refuse all of them.
         const { body, tag, data } = options;
         await worker.registration.showNotification(title, { body, tag, data });
     }
 }
 
-/** When nothing is known of a push. */
+/** For a push with unknown content. */
 export function showUnknown() {
     return showPlain(say({ en: "New message", ru: "Новое сообщение" }), { tag: "unknown", icon: ICON, data: {} });
 }

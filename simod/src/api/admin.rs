@@ -1,4 +1,4 @@
-//! What operators administer: one file per resource.
+//! The resources that operators administer: one file each.
 
 mod acs;
 mod audit;
@@ -48,7 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(site::routes())
 }
 
-/// Something was made.
+/// The answer to a creation: status and object.
 type Created<T> = (http::StatusCode, axum::Json<T>);
 
 fn created<T>(what: T) -> Created<T> {

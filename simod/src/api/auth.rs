@@ -1,7 +1,7 @@
-//! Who calls, and what he may do. A handler says whom it lets in by the type of its extractor:
-//! [`Viewer`], [`Admin`], [`Owner`] for operators, [`Phone`] for phones, [`Reader`] for an ACS or a viewer; an ACS that
-//! posts is let in by the transaction that stores its message ([`crate::store::Poster`]). Nobody learns of a client
-//! that is not his: it is not found.
+//! Who calls, and what they may do. The type of a handler's extractor states whom it lets in: [`Viewer`], [`Admin`],
+//! [`Owner`] for operators, [`Phone`] for phones, [`Reader`] for an ACS or a viewer; an ACS that posts is checked by
+//! the transaction that stores its message ([`crate::store::Poster`]). A client that is not the caller's is answered
+//! with "not found".
 
 mod extractors;
 
@@ -25,7 +25,7 @@ use crate::{
     store::{AcsCaller, ClientNo, DeviceCaller, OperatorCaller, TokenHolder},
 };
 
-/// Anyone with a token that works, or the local socket.
+/// Anyone with a valid token, or the local socket.
 #[derive(Debug, Clone)]
 pub enum Caller {
     /// An ACS.
@@ -37,7 +37,7 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// As the audit names him.
+    /// The caller's name in the audit.
     fn named(&self) -> String {
         match self {
             Self::Acs(acs) => format!("acs {}", acs.name),
@@ -47,7 +47,7 @@ impl Caller {
     }
 }
 
-/// A well-formed token from the `Authorization` header, or none at all.
+/// The token from the `Authorization` header, if there is one; an error if it is malformed.
 pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
@@ -81,7 +81,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     }
 }
 
-/// The error for a well-formed token that does not let in.
+/// The error for a well-formed token that is not valid.
 pub(super) fn not_let_in() -> ApiError {
     ApiError::unauthenticated(text!(
         "the token is unknown, expired or revoked",
@@ -142,7 +142,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     }
 }
 
-/// The error for the phone of a blocked employee; it keeps its token for when he is let in again.
+/// The error for the phone of a blocked employee; it keeps its token for when the employee is unblocked.
 pub(super) fn blocked() -> ApiError {
     ApiError::new(
         StatusCode::FORBIDDEN,
@@ -171,7 +171,7 @@ async fn operator(parts: &mut Parts, app: &Arc<App>, least: Role) -> Result<Oper
     }
 }
 
-/// The client that a request is about: the operator's own, the one that `?client=` names, or the only one there is.
+/// The client that a request is about: the operator's own, the one in `?client=`, or the only one there is.
 async fn scope(
     parts: &Parts,
     app: &Arc<App>,
@@ -183,7 +183,7 @@ async fn scope(
     }
 }
 
-/// The only client there is, for an owner who names none.
+/// The only client, for an owner who names none.
 async fn the_only_client(app: &Arc<App>) -> Result<(ClientNo, String), ApiError> {
     app.store.only_client().await?.ok_or_else(|| {
         ApiError::field(
@@ -197,14 +197,14 @@ async fn the_only_client(app: &Arc<App>) -> Result<(ClientNo, String), ApiError>
     })
 }
 
-/// The client that `?client=` names.
+/// The client in `?client=`.
 pub(super) fn named_client(parts: &Parts) -> Option<String> {
     form_urlencoded::parse(parts.uri.query()?.as_bytes())
         .find(|(name, _)| name == "client")
         .map(|(_, slug)| slug.into_owned())
 }
 
-/// Who belongs to one client need not name it, and sees no other.
+/// A caller that belongs to a client need not name it, and sees no other.
 fn only_own_client(parts: &Parts, own: &str) -> Result<(), ApiError> {
     match named_client(parts) {
         Some(slug) if slug != own => Err(ApiError::not_found("client", &slug)),
@@ -212,7 +212,7 @@ fn only_own_client(parts: &Parts, own: &str) -> Result<(), ApiError> {
     }
 }
 
-/// The operator's own client, or the one that `?client=` names.
+/// The operator's own client, or the one in `?client=`.
 async fn named_scope(
     parts: &Parts,
     app: &Arc<App>,

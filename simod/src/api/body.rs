@@ -1,4 +1,4 @@
-//! Request bodies: JSON that is refused with the field's name, and never with a NUL character in it.
+//! Request bodies: JSON without NUL characters; errors name the field.
 
 use std::sync::Arc;
 
@@ -41,8 +41,8 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<App>> for Json<T> {
     }
 }
 
-/// What a body is that is small and right, which costs next to nothing. Whatever else there is to say of it is found out
-/// aside ([`crate::bodies::Bodies::aside`]).
+/// Parses a small, correct body, which costs next to nothing. Otherwise `None`: errors are found aside
+/// ([`crate::bodies::Bodies::aside`]).
 pub(crate) fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     if bytes.len() > SMALL {
         return None;
@@ -56,13 +56,12 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     parse_with(bytes, &mut Effort::default())
 }
 
-/// Parses a JSON body of which there may be many: all of them together are worth so much effort, and what is wrong with
-/// those that come after it is told briefly.
+/// Parses one of many JSON bodies that share `effort`; once that is spent, errors are brief.
 pub(crate) fn parse_with<T: DeserializeOwned>(bytes: &[u8], effort: &mut Effort) -> Result<T, ApiError> {
     parse_or_mend_with(bytes, effort).map_err(|wrong| wrong.error)
 }
 
-/// Parses a JSON body; one with wrong fields comes back without them too, so that the others can be checked as well.
+/// Parses a JSON body. If fields are wrong, the body without them is returned too, so that the others can be checked.
 pub(crate) fn parse_or_mend<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Wrong<T>> {
     parse_or_mend_with(bytes, &mut Effort::default())
 }
@@ -84,12 +83,12 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     Ok(value)
 }
 
-/// What is wrong with a body.
+/// The error of a body.
 #[derive(Debug)]
 pub(crate) struct Wrong<T> {
     /// The answer.
     pub(crate) error: ApiError,
-    /// The body with harmless values in the place of those that the answer names, where that makes sense of it.
+    /// The body with harmless values in the wrong fields, where that makes it valid.
     pub(crate) mended: Option<T>,
 }
 
@@ -104,7 +103,7 @@ pub(crate) fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// Parses again, slowly, to learn what is wrong with it; where that are single fields, with what it is without them.
+/// Parses again, slowly, to find the errors; where only single fields are wrong, also mends the body.
 fn explain<T: DeserializeOwned>(bytes: &[u8], effort: &mut Effort) -> Wrong<T> {
     if let Err(error) = std::str::from_utf8(bytes) {
         let place = error.valid_up_to() + 1;
@@ -130,7 +129,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], effort: &mut Effort) -> Wrong<T> {
         ))
         .into();
     }
-    // serde_json calls a number that fits into none of its types, and half a character, a mistake of syntax.
+    // serde_json reports numbers that fit none of its types, and lone surrogates, as syntax errors.
     if cause.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         return fields::all_wrong(bytes, &error, effort);
     }
@@ -214,13 +213,13 @@ mod tests {
             (r#"{"title":"a","data":["001"]}"#, "must be an object", "должен быть объект"),
             (
                 r#"{"title":"\ud83d"}"#,
-                "has half a character (a surrogate such as \\ud83d without its other half)",
-                "есть половина символа (суррогат вроде \\ud83d без второй половины)",
+                "contains an unpaired surrogate such as \\ud83d",
+                "есть непарный суррогат вроде \\ud83d",
             ),
             (
                 r#"{"title":"a","data":{"b":"\ud83d"}}"#,
-                "has half a character (a surrogate such as \\ud83d without its other half)",
-                "есть половина символа (суррогат вроде \\ud83d без второй половины)",
+                "contains an unpaired surrogate such as \\ud83d",
+                "есть непарный суррогат вроде \\ud83d",
             ),
         ] {
             assert_eq!((told(json).en.as_str(), told(json).ru.as_str()), (en, ru), "{json}");

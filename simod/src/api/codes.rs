@@ -1,4 +1,4 @@
-//! One-time codes, of pairing and of logging in: how they are looked up, and what is answered to those that do not let in.
+//! One-time codes, for pairing and for logging in: how they are looked up, and the answers to codes that are not valid.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::app::App;
 /// How long the answer to a wrong code is held, after the address had too many failures in this minute.
 const HELD: Duration = Duration::from_secs(1);
 
-/// Looks a code up when its turn comes. `attempt` answers `None` when there is no room for it in this second.
+/// Looks a code up when its turn comes. `attempt` returns `None` when this second's lookups are used up.
 pub(super) async fn look_up<T, Attempt>(app: &App, peer: Peer, attempt: impl Fn() -> Attempt) -> ApiResult<T>
 where
     Attempt: Future<Output = ApiResult<Option<T>>>,
 {
-    // On the local socket there is nobody to guess.
+    // Nobody guesses on the local socket.
     let address = peer.network();
     let (_place, is_held) = match &address {
         Some(address) => {
@@ -47,14 +47,14 @@ where
     }
 }
 
-/// Under which wrong codes of logging in are counted: of IPv6 the part that its owner cannot choose.
+/// The key under which wrong login codes are counted: of IPv6 the part that the address's owner cannot choose.
 pub(super) fn counted_under(peer: Peer) -> String {
     peer.network().unwrap_or_else(|| peer.origin().to_string())
 }
 
 const WRONG: &str = "wrong_code";
 
-/// The error for a one-time code that does not let in.
+/// The error for a one-time code that is not valid.
 pub(super) fn wrong() -> ApiError {
     ApiError::new(
         StatusCode::FORBIDDEN,
@@ -67,7 +67,7 @@ pub(super) fn wrong() -> ApiError {
     ))
 }
 
-/// The error for an address from which too many login codes were guessed.
+/// The error for an address that guessed too many login codes.
 pub(super) fn too_many(retry_after: u32) -> ApiError {
     let detail = text!(
         "too many wrong codes came from this address",
@@ -76,7 +76,7 @@ pub(super) fn too_many(retry_after: u32) -> ApiError {
     wait(detail, retry_after)
 }
 
-/// The error for an address of which too many codes wait to be looked up.
+/// The error for an address with too many codes waiting to be looked up.
 fn too_many_at_once() -> ApiError {
     let detail = text!(
         "too many codes came from this address at once",
@@ -132,7 +132,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let right = tokio::spawn(pair(app.clone(), "198.51.100.7".to_owned(), code));
-        // Ten guesses and the right code wait: there is no room for any of them until the second is over.
+        // Ten guesses and the right code wait: none of them is looked up until the second is over.
         let first = guesses.iter().filter(|guess| guess.is_finished()).count();
         assert!(first <= 20, "{first}");
         assert!(!right.is_finished());

@@ -1,4 +1,4 @@
-//! What phones call. `docs/phone-protocol.md` is the contract.
+//! The phones' API. `docs/phone-protocol.md` is the contract.
 
 mod inbox;
 mod notices;
@@ -17,7 +17,7 @@ use crate::app::App;
 /// Bytes of any request's body.
 const REQUEST_BYTES: usize = 256 * 1024;
 
-/// Inside the versioned API.
+/// Routes inside the versioned API.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(pairing::preview))

@@ -1,4 +1,4 @@
-//! When a caller is to be answered, whatever the database does.
+//! The deadline for an answer, whatever the database does.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::{Instant, timeout_at};
 use super::ApiError;
 use crate::batch::Unanswered;
 
-/// Ten seconds are promised, counted from the last byte of the request's body; the rest is for the way.
+/// We promise ten seconds from the last byte of the request's body; the rest is for the network.
 const WITHIN: Duration = Duration::from_secs(9);
 
-/// By when a caller is to be answered.
+/// When the answer is due.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Due(Instant);
 
@@ -21,12 +21,12 @@ impl Due {
         Self(Instant::now() + WITHIN)
     }
 
-    /// For this request: whoever looked at it before us may have begun to count.
+    /// The request's deadline: an earlier layer may have started the clock.
     pub(super) fn of(request: &Extensions) -> Self {
         request.get().copied().unwrap_or_else(Self::from_now)
     }
 
-    /// Waits for the request, and is due so much later.
+    /// Waits for the request, and moves the deadline by as long.
     pub(super) async fn after<T>(&mut self, coming: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         let came = coming.await;
@@ -34,7 +34,7 @@ impl Due {
         came
     }
 
-    /// What `work` comes to.
+    /// The result of `work`.
     ///
     /// # Errors
     /// 503 when that takes too long.

@@ -1,7 +1,7 @@
-//! The live feed as server-sent events: an ACS follows its own messages, an operator his client's.
+//! The live feed as server-sent events: an ACS follows its own messages, an operator their client's.
 //!
-//! Resumed with `Last-Event-ID` nothing is skipped, and repeats are possible; a cursor that cannot be resumed from is
-//! answered with an event `reset`.
+//! Resuming with `Last-Event-ID` skips nothing, and may repeat; a cursor that cannot be resumed from is answered with an
+//! event `reset`.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -38,10 +38,10 @@ use crate::{
 /// Reads are at least this far apart: 20 a second at most.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Without a wake-up, the next read is due after this; nobody whose token was revoked is served longer.
+/// Without a wake-up, the next read is due after this; a revoked token is served no longer than that.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Inside the versioned API.
+/// Routes inside the versioned API.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(events))
 }
@@ -73,7 +73,7 @@ async fn events(
     OwnToken(token_hash): OwnToken,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
-    // Before the cursor, so that nothing happens unseen between the two.
+    // Before the cursor is read, so that nothing is missed between the two.
     let feed = app.wake.feed.subscribe();
     let resumed =
         headers.get("last-event-id").map(|id| id.to_str().ok().and_then(decode_cursor::<FeedPosition>));
@@ -96,8 +96,8 @@ async fn events(
     if reset {
         follower.reset_to(cursor);
     } else if resumed.is_none() {
-        // Without data it is no event for anybody, but its id is remembered: a connection that is lost before the first
-        // event can be resumed.
+        // Clients ignore an event without data but remember its id: a connection lost before the first event can be
+        // resumed.
         let begin = sse::Event::default().id(encode_cursor(&cursor));
         follower.ready.push_back(begin);
     }
@@ -112,21 +112,21 @@ struct Follower {
     token_hash: Option<[u8; 32]>,
     cursor: FeedPosition,
     feed: watch::Receiver<u64>,
-    /// What was read and not yet written.
+    /// Events read but not yet written.
     ready: VecDeque<sse::Event>,
-    /// Whether the last read left something behind.
+    /// Whether the last read left events behind.
     more: bool,
     /// When the feed was last read.
     looked: Option<Instant>,
-    /// When the token was last looked at.
+    /// When the token was last checked.
     checked: Option<Instant>,
 }
 
 impl Follower {
-    /// The next event; `None` when the reader is not let in any more.
+    /// The next event; `None` when the reader's token is not valid any more.
     async fn next(mut self) -> Option<(sse::Event, Self)> {
         loop {
-            // A slow reader may take what was read long after; then his token is looked at again.
+            // A slow reader may take events long after they were read; then its token is checked again.
             let stale = self.checked.is_none_or(|at| at.elapsed() >= POLL);
             if stale && !self.may_go_on().await {
                 return None;
@@ -141,12 +141,12 @@ impl Follower {
                 self.more = false;
             }
             self.looked = Some(Instant::now());
-            // After the read: whoever was shut out before it gets none of it.
+            // After the read: a token revoked before it gets none of these events.
             self.checked = None;
         }
     }
 
-    /// Until something may have happened, and the last read is long enough ago.
+    /// Sleeps until something may have happened, and the last read is long enough ago.
     async fn wait(&mut self) {
         let Some(looked) = self.looked else { return };
         if !self.more {
@@ -171,7 +171,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Tells the reader to begin anew, and goes on from `position`.
+    /// Tells the reader to start over, and continues from `position`.
     fn reset_to(&mut self, position: FeedPosition) {
         self.cursor = position;
         self.more = false;
@@ -188,7 +188,7 @@ impl Follower {
         self.ready.push_back(written(position, &event));
     }
 
-    /// Whether the token still lets in, and to the same client. When the database cannot say, nothing is written.
+    /// Whether the token is still valid, and for the same client. When the database cannot say, nothing is written.
     async fn may_go_on(&mut self) -> bool {
         self.checked = Some(Instant::now());
         let Some(hash) = &self.token_hash else {
@@ -212,7 +212,7 @@ impl Follower {
 
 fn written(position: FeedPosition, event: &Event) -> sse::Event {
     let line = sse::Event::default().id(encode_cursor(&position)).event(event.kind.as_str());
-    // An event is plain data, whose serialisation cannot fail.
+    // An event is plain data, which always serialises.
     line.json_data(event).unwrap_or_default()
 }
 

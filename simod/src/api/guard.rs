@@ -1,5 +1,5 @@
-//! Who is not even asked what he wants: a token or an address of which there was too much ([`crate::guard`]). And what was
-//! refused is kept.
+//! Rejects requests of tokens and addresses over their limits before routing ([`crate::guard`]), and records refused
+//! requests.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use crate::{
     store::RefusedToken,
 };
 
-/// How long an answer waits for what is only counted.
+/// How long an answer waits for bookkeeping.
 const SOON: Duration = Duration::from_secs(1);
 
-/// How a request wants to be let in.
+/// The credentials of a request.
 #[derive(Debug, Clone, Copy)]
 enum Attempt {
-    /// It does not say.
+    /// None.
     Nothing,
-    /// With what is no token.
+    /// Not a token.
     Malformed,
-    /// With this one.
+    /// This token.
     Token(TokenHash),
 }
 
@@ -49,8 +49,7 @@ impl Attempt {
     }
 }
 
-/// Turns away who has asked too often, before anything is looked up; `next` answers the others. Of a post that is refused
-/// a trace is kept.
+/// Rejects callers over their limits before anything is looked up; `next` answers the others. Refused posts leave a trace.
 pub(super) async fn guard<Answer>(
     app: &App,
     request: Request,
@@ -77,7 +76,7 @@ async fn answer<Answer>(
 where
     Answer: Future<Output = Response>,
 {
-    // Whoever nests the router guards it himself; on the local socket there is nobody to guess.
+    // A program that nests the router guards it by itself; nobody guesses on the local socket.
     let Some(address) = Peer::of(request.extensions()).network() else {
         return next(request).await;
     };
@@ -96,7 +95,7 @@ where
     }
     let response = next(request).await;
     if let Some(error) = response.extensions().get::<ApiError>() {
-        // Boxed: it is seldom needed, and the future of every request would have room for it.
+        // Boxed: it is seldom needed, or the future of every request would have room for it.
         Box::pin(note(app, attempt, &address, error.status, error.code)).await;
     }
     response
@@ -115,14 +114,14 @@ async fn let_pass(
         Attempt::Malformed => true,
         Attempt::Token(hash) => !app.guard.is_good(&hash),
     };
-    // A code is looked up always, in its turn ([`super::codes`]): an old token that comes again and again must not keep
-    // the phones behind its address from pairing.
+    // A code is always looked up, in its turn ([`super::codes`]): an old token that keeps calling must not keep the phones
+    // behind its address from pairing.
     if tries
         && !brings_code
         && let Err(too_many) = app.guard.may_try(address, now)
     {
         match attempt.token() {
-            // Boxed: it is seldom needed, and the future of every request would have room for it.
+            // Boxed: it is seldom needed, or the future of every request would have room for it.
             Some(hash) if due.hold(Box::pin(lets_in(app, hash))).await?? => {}
             _ => return Err(too_many_failures(too_many)),
         }
@@ -133,23 +132,23 @@ async fn let_pass(
     }
 }
 
-/// Whether a token that nobody has seen yet is good. Behind the address of whoever guesses may stand a whole plant, and an
-/// alarm does not wait for the end of his minute.
+/// Whether a token not seen before is valid. A whole plant may share the address of a guesser, and an alarm must not wait
+/// until the guesser's minute is over.
 ///
 /// # Errors
-/// 503 when the database does not say: it may be the token of an alarm.
+/// 503 when the database does not answer: it may be the token of an alarm.
 async fn lets_in(app: &App, hash: TokenHash) -> Result<bool, ApiError> {
     let _turn = app.guard.strangers.acquire().await;
     Ok(app.store.token_holder(&hash).await?.is_some())
 }
 
-/// Whether a code is the way in, not a token.
+/// Whether the request authenticates by a code instead of a token.
 fn brings_code(request: &Request) -> bool {
     let path = request.uri().path();
     path.ends_with("/device/pair") || path.ends_with("/device/pair/preview") || path.ends_with("/login")
 }
 
-/// Counts and keeps what was refused.
+/// Counts and records a refused request.
 async fn note(app: &App, attempt: Attempt, address: &str, status: StatusCode, code: &str) {
     let now = app.clock().now();
     let reason = match (status, code) {
@@ -187,7 +186,7 @@ async fn note(app: &App, attempt: Attempt, address: &str, status: StatusCode, co
     }
 }
 
-/// Whose token it was; nobody's, when the database does not say soon: an answer waits for it.
+/// The token's client and holder; `None` when the database does not answer soon, because an answer waits for it.
 async fn refused_token(app: &App, hash: &TokenHash) -> Option<RefusedToken> {
     timeout(SOON, app.store.refused_token(hash)).await.ok()?.ok()?
 }
@@ -196,7 +195,7 @@ fn rate_limited(detail: simo_common::lang::Text, retry_after: u32) -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).after(retry_after)
 }
 
-/// The error for what may be done only so often, and not yet again.
+/// The error for a rate-limited action that comes too soon.
 pub(super) fn too_soon(detail: simo_common::lang::Text, retry_after: u32) -> ApiError {
     rate_limited(detail, retry_after)
         .hint(text!("try again in {retry_after} s", "повторите через {retry_after} с"))

@@ -1,12 +1,12 @@
-//! Headers that keep browsers from doing with an answer what nobody meant.
+//! Security headers, which restrict what browsers do with an answer.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use crate::app::App;
 
-/// What every answer says, unless it says otherwise itself: it holds people's names and messages, is no page, and is
-/// nobody's to keep.
+/// On every answer that does not set them itself: answers hold people's names and messages, are not pages, and must not be
+/// stored.
 const PROTECTING: [(HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -17,7 +17,7 @@ const PROTECTING: [(HeaderName, &str); 4] = [
 /// Browsers are to come back over HTTPS only, for a year.
 const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Adds them.
+/// Adds the security headers.
 pub(super) fn protect(app: &App, headers: &mut HeaderMap) {
     if app.config.tls_certificate.is_some() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
@@ -27,7 +27,7 @@ pub(super) fn protect(app: &App, headers: &mut HeaderMap) {
     }
 }
 
-/// Lets pages of these origins call the API; without any nothing is said, and browsers let none.
+/// Lets pages of these origins call the API; without any, no header is sent, and browsers allow none.
 pub(super) fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;

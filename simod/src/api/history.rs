@@ -31,7 +31,7 @@ use crate::{
     store::{AcsNo, Ask, AskMessages, ClientNo, PAGE_MOST},
 };
 
-/// Rows on a page, unless the caller says otherwise.
+/// Rows on a page by default.
 const PAGE: u32 = 50;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -56,7 +56,7 @@ pub(super) struct ListParameters {
     scheduled: bool,
 }
 
-/// Parameters that were read, with every mistake in them told together.
+/// Parsed parameters; all errors in them are reported together.
 struct List {
     query: query::Query,
     sort: Sort,
@@ -107,7 +107,7 @@ impl List {
     }
 }
 
-/// What is wrong with a query, each with its column.
+/// The errors in a query, each with its column.
 pub(super) fn mistakes(mistakes: &[query::QueryError]) -> impl Iterator<Item = (String, Text)> {
     mistakes.iter().map(|mistake| {
         let what = Text::new(mistake.message(Lang::En), mistake.message(Lang::Ru));

@@ -1,4 +1,4 @@
-//! Where messages come in: `POST /messages`, `/messages/batch`, and their cancelation.
+//! Posting messages: `POST /messages`, `/messages/batch`, and canceling them.
 
 mod batch;
 mod fingerprint;
@@ -58,13 +58,13 @@ struct PostParams {
     fit: Option<bool>,
 }
 
-/// Who may post: an ACS, whose token is looked at by the transaction that stores its message, or an admin.
+/// The poster: an ACS, whose token is checked by the transaction that stores its message, or an admin.
 async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
     if let Some(token) = auth::bearer(&parts.headers)? {
         match token::kind_of(token) {
             Some(TokenKind::Acs) => {
                 let hash = token::hash(token);
-                // Only who names a client is looked up here; all others by the transaction that stores.
+                // Only requests that name a client are looked up here; the storing transaction checks all others.
                 if auth::named_client(parts).is_some() {
                     Box::pin(Caller::from_request_parts(parts, app)).await?;
                 }
@@ -83,11 +83,11 @@ async fn poster(parts: &mut Parts, app: &Arc<App>) -> Result<Poster, ApiError> {
     Ok(Poster::Operator { client_no: admin.client_no, operator_no: admin.operator.operator_no })
 }
 
-/// What is wrong with a request is told only to whom the token lets in: before that, to everyone the same.
+/// Reports a request's errors only to valid tokens; all other callers get the same answer.
 async fn refuse_strangers(app: &Arc<App>, poster: Poster, from: Option<IpAddr>, error: ApiError) -> ApiError {
     match poster {
         Poster::Operator { .. } => error,
-        // Boxed, as all that is seldom needed here: the future of every message would have room for it.
+        // Boxed, like everything seldom needed here, or the future of every message would have room for it.
         Poster::Token(hash) => match Box::pin(app.store.token_holder(&hash)).await {
             Ok(Some(TokenHolder::Acs(acs))) => may_send(&acs.limits, from).err().unwrap_or(error),
             Ok(Some(_)) => error,
@@ -97,7 +97,7 @@ async fn refuse_strangers(app: &Arc<App>, poster: Poster, from: Option<IpAddr>, 
     }
 }
 
-/// Whether a token may be used for sending from there at all.
+/// Whether the token may be used for sending from this address at all.
 fn may_send(token: &TokenLimits, from: Option<IpAddr>) -> ApiResult<()> {
     super::limits::let_in_from(token, from)?;
     super::limits::let_in_for(token, Scope::Send)
@@ -167,7 +167,7 @@ async fn read_one(
     let from = Peer::of(&parts.extensions).ip();
     let idempotency_key = idempotency_key(&parts.headers)?;
     let mut request = Request::from_parts(parts, request_body);
-    // Not as a layer, which would cost as much as reading the message does.
+    // Not as a layer: that would cost as much as reading the message.
     let fit = fit.unwrap_or_else(|| match poster {
         Poster::Token(hash) => app.guard.on_sight(&hash).fit,
         Poster::Operator { .. } => false,
@@ -191,7 +191,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    // Whichever of them counted, the other one would let a second message in.
+    // Whichever of them we used, the other one would let a second message in.
     if values.any(|other| other != value) {
         return Err(ApiError::new(
             StatusCode::BAD_REQUEST,
@@ -203,7 +203,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
         )
         .hint(text!("send one", "пришлите один")));
     }
-    // Read in another way, different keys could become the same one.
+    // Decoded lossily, different keys could become the same.
     let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
         return Err(ApiError::field(
             "Idempotency-Key",

@@ -1,4 +1,4 @@
-//! What an ACS is told that may not do with its token what it tries.
+//! Errors for an ACS that exceeds what its token allows.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use simo_common::{text, token::Scope};
 use super::{ApiError, ApiResult};
 use crate::store::TokenLimits;
 
-/// Lets an ACS in from where its token may be used.
+/// Checks that the token may be used from this address.
 pub(super) fn let_in_from(limits: &TokenLimits, from: Option<IpAddr>) -> ApiResult<()> {
     if limits.allow_from(from) {
         return Ok(());
@@ -16,7 +16,7 @@ pub(super) fn let_in_from(limits: &TokenLimits, from: Option<IpAddr>) -> ApiResu
     Err(wrong_network(from))
 }
 
-/// Lets an ACS do what its token may be used for.
+/// Checks that the token has this scope.
 pub(super) fn let_in_for(limits: &TokenLimits, scope: Scope) -> ApiResult<()> {
     if limits.allow(scope) {
         return Ok(());

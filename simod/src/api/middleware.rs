@@ -1,4 +1,4 @@
-//! What happens to every request and response: an id, whether it may come in at all, and errors in the caller's language.
+//! Runs on every request: an id, the guard's limits, and errors in the caller's language.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{actor, app::App};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What lies around all routes.
+/// The layer around all routes.
 pub(super) async fn all(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     proxy::look_behind(&app, &mut request);
     let route = async |request| match parameters::refuse_wrong(&request) {
@@ -28,15 +28,15 @@ pub(super) async fn all(State(app): State<Arc<App>>, mut request: Request, next:
     response
 }
 
-/// Gives the request an id (or keeps the caller's), remembers where it comes from, and turns an [`ApiError`] into a problem body.
+/// Gives the request an id (or keeps the caller's), records where it comes from, and turns an [`ApiError`] into a problem
+/// body.
 async fn in_words<Answer>(request: Request, answer: impl FnOnce(Request) -> Answer) -> Response
 where
     Answer: Future<Output = Response>,
 {
     let lang = language(request.headers());
     let id = request.headers().get(&REQUEST_ID).filter(|id| id.len() <= 128).cloned().unwrap_or_else(new_id);
-    // At every level: an error's line says which request it was.
-    // What the caller sends as its id is quoted.
+    // At every log level, so that an error's line names its request. The id is quoted, because the caller may choose it.
     let span = tracing::error_span!("request", ?id, method = %request.method(), path = request.uri().path());
     let from = Peer::of(request.extensions()).origin();
     let mut response = actor::serve(from, answer(request)).instrument(span).await;
@@ -49,7 +49,7 @@ where
     response
 }
 
-/// The language that the caller reads.
+/// The caller's language.
 pub(super) fn language(headers: &HeaderMap) -> Lang {
     headers
         .get(header::ACCEPT_LANGUAGE)
@@ -57,7 +57,7 @@ pub(super) fn language(headers: &HeaderMap) -> Lang {
         .map_or(Lang::En, Lang::from_accept_language)
 }
 
-/// The language that the caller reads.
+/// Extracts the caller's language.
 pub(super) struct Language(pub(super) Lang);
 
 impl<S: Sync> FromRequestParts<S> for Language {
@@ -68,7 +68,7 @@ impl<S: Sync> FromRequestParts<S> for Language {
     }
 }
 
-/// For paths that do not exist.
+/// Answers paths that do not exist.
 pub(super) async fn no_such_route(request: Request) -> Response {
     let path = request.uri().path();
     ApiError::new(
@@ -80,13 +80,13 @@ pub(super) async fn no_such_route(request: Request) -> Response {
     .into_response()
 }
 
-/// For paths that do not know the method.
+/// Answers paths that do not support the method.
 pub(super) async fn no_such_method(request: Request) -> Response {
     let (method, path) = (request.method(), request.uri().path());
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "no_such_method",
-        text!("{path} does not know {method}", "{path} не поддерживает {method}"),
+        text!("{path} does not support {method}", "{path} не поддерживает {method}"),
     )
     .into_response()
 }
@@ -98,7 +98,7 @@ fn is_problem(response: &Response) -> bool {
         .is_some_and(|kind| kind == simo_common::api::problem::MEDIA_TYPE)
 }
 
-/// What axum refuses by itself: paths that do not decode.
+/// Errors of axum itself: paths that do not decode.
 fn foreign(status: StatusCode) -> ApiError {
     let text = text!(
         "is not UTF-8: percent-encode the UTF-8 bytes of names",

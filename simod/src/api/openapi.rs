@@ -1,4 +1,4 @@
-//! The OpenAPI document: collected from the routers, so that a route cannot be missing, and served beside them.
+//! The OpenAPI document: collected from the routers, so that no route can be missing, and served beside them.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
-/// What stands above the paths.
+/// The document's head.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -56,7 +56,7 @@ use crate::app::App;
 )]
 struct Head;
 
-/// How callers prove who they are.
+/// Authentication by token.
 struct Bearer;
 
 impl Modify for Bearer {
@@ -73,7 +73,7 @@ impl Modify for Bearer {
     }
 }
 
-/// The errors that every operation may answer.
+/// The errors that every operation may return.
 pub(super) struct Problems;
 
 impl IntoResponses for Problems {
@@ -100,7 +100,7 @@ const COMMON: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// Says where those happen, unless the operation says it in its own words.
+/// Adds them to an operation, unless it describes them itself.
 fn add_problems(path: &str, operation: &mut Operation) {
     let is_open = operation.security.is_some();
     for (status, name, _) in COMMON {
@@ -145,13 +145,13 @@ pub fn document() -> String {
             add_problems(path, operation);
         }
     }
-    // The document is plain data, whose serialisation cannot fail.
+    // The document is plain data, which always serialises.
     let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
 }
 
-/// Whether operators who see several clients say which one they mean.
+/// Whether operators who see several clients must name one.
 fn is_of_a_client(path: &str) -> bool {
     let alone = ["/clients", "/clock", "/device/", "/login", "/sessions", "/whoami", "/openapi.json"];
     path.strip_prefix(PREFIX)
@@ -175,7 +175,7 @@ fn name_client(operation: &mut Operation) {
     }
 }
 
-/// Where a description says `body = Problem`, the media type is the problem's, which the attribute would have to repeat.
+/// Sets the media type of `body = Problem`, which the attribute would otherwise have to repeat.
 fn label_problems(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         let RefOr::T(Response { content, .. }) = response else {

@@ -14,13 +14,13 @@ use simo_common::text;
 use super::{ApiError, ApiResult, middleware::Language, web_app};
 use crate::{app::App, own_ca::OwnCa, tls::Tls, web_app::WEB_APP};
 
-/// The type by which phones and browsers offer to install it.
+/// The media type by which phones and browsers offer to install it.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/x-x509-ca-cert");
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/app/ca", get(page))
-        // DER is what every system takes, and its hash is the fingerprint; programs on Linux take PEM.
+        // Every system takes DER, and its hash is the fingerprint; programs on Linux take PEM.
         .route("/app/ca.crt", get(async |State(app): State<Arc<App>>| file(&app, |ca| ca.der().to_vec())))
         .route("/app/ca.pem", get(async |State(app): State<Arc<App>>| file(&app, |ca| ca.pem().into_bytes())))
 }
@@ -52,7 +52,7 @@ fn ca(app: &App) -> ApiResult<OwnCa> {
             StatusCode::NOT_FOUND,
             "no_own_ca",
             text!(
-                "this server shows no CA of its own that phones have to be told of",
+                "this server has no CA of its own for phones to trust",
                 "у этого сервера нет своего УЦ, который нужно добавлять в телефоны"
             ),
         )

@@ -1,5 +1,5 @@
-//! The parameters of the query string: one that a route does not know is refused, because a name with a mistake in it
-//! would widen a list, or send what was to be rehearsed; one that appears twice, too.
+//! Query parameters. One that the route does not know is refused, because a misspelled name would widen a list, or send a
+//! message that was to be a dry run; so is one that appears twice.
 
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{ApiError, ApiResult, body};
 
-/// Parameters of the query string, refused with what is wrong.
+/// Query parameters; wrong ones are reported by name.
 #[derive(Debug, Clone)]
 pub(super) struct Params<T>(pub(super) T);
 
@@ -31,7 +31,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
     }
 }
 
-/// A parameter cannot be read; `said` is axum's text, which names it first.
+/// The error for a parameter that cannot be read; `said` is axum's message, which begins with its name.
 fn unreadable(said: &str) -> ApiError {
     let said = said.strip_prefix("Failed to deserialize query string: ").unwrap_or(said);
     match said.split_once(": ") {
@@ -46,15 +46,15 @@ fn unreadable(said: &str) -> ApiError {
     }
 }
 
-/// The id in a path; what is not an id names nothing.
+/// The id in a path; anything else is answered with "not found".
 pub(super) fn id(noun: &'static str, text: &str) -> ApiResult<Uuid> {
     text.parse().map_err(|_| ApiError::not_found(noun, text))
 }
 
-/// Accepted everywhere, so that a caller who names his client need not know where that matters.
+/// Accepted everywhere, so that callers who name their client need not know where it matters.
 const CLIENT: &str = "client";
 
-/// The parameters of each route, as its description lists them.
+/// The parameters of each route, from its description.
 static KNOWN: LazyLock<HashMap<(Method, String), Vec<String>>> = LazyLock::new(|| {
     let mut known = HashMap::new();
     for (path, item) in super::routes().into_openapi().paths.paths {
@@ -83,7 +83,7 @@ fn names(operation: Operation) -> Vec<String> {
     names.collect()
 }
 
-/// Refuses parameters that the route does not know, and those that stand there twice: one of the two would be left out.
+/// Refuses unknown and repeated parameters: of two with one name, one would be ignored.
 pub(super) fn refuse_wrong(request: &Request) -> ApiResult<()> {
     let (Some(query), Some(path)) = (request.uri().query(), request.extensions().get::<MatchedPath>()) else {
         return Ok(());

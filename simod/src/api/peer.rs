@@ -1,5 +1,4 @@
-//! Where a connection comes from: its address, the network that attempts to get in are counted under, or the local
-//! socket.
+//! Where a connection comes from: its address, the network under which login attempts are counted, or the local socket.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -46,8 +45,9 @@ impl Peer {
         }
     }
 
-    /// The network that attempts to get in are counted under: an IPv4 address, or the part of an IPv6 address that its owner
-    /// cannot choose. All that are hidden are one. None where there is nobody to guess, or another program serves.
+    /// The network under which login attempts are counted: an IPv4 address, or the part of an IPv6 address that its owner
+    /// cannot choose. All hidden peers count as one. `None` on the local socket, where nobody guesses, and inside another
+    /// program.
     pub(super) fn network(self) -> Option<String> {
         let address = match self {
             Self::Tcp(address) => address?,
@@ -63,7 +63,7 @@ impl Peer {
         })
     }
 
-    /// As the audit names it, and failures are counted under it.
+    /// Its name in the audit and in the counts of failures.
     pub(super) fn origin(self) -> Origin {
         match self {
             Self::Tcp(Some(address)) => Origin::Address(address.ip().to_canonical()),

@@ -1,5 +1,5 @@
-//! Who calls through a proxy. A proxy that the configuration trusts says in `X-Forwarded-For` whom it speaks for; what
-//! anybody else writes there is not looked at.
+//! Callers behind proxies. A proxy that the configuration trusts names its caller in `X-Forwarded-For`; from any other peer
+//! the header is ignored.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,8 +12,8 @@ use crate::app::App;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Puts the caller into the place of the trusted proxy that he calls through. Whoever else names a caller is logged: mostly
-/// it is a proxy that the configuration has forgotten, behind which all are one address.
+/// Replaces a trusted proxy by its caller. An untrusted peer that names a caller is logged: mostly it is a proxy missing in
+/// the configuration, whose callers all share one address.
 pub(super) fn look_behind(app: &App, request: &mut Request) {
     if let Peer::Tcp(Some(address)) = Peer::of(request.extensions()) {
         let trusted = &app.config.trusted_proxies;
@@ -35,8 +35,8 @@ pub(super) fn look_behind(app: &App, request: &mut Request) {
     }
 }
 
-/// From the nearest address back, the first that is no trusted proxy's. Whatever stands before it he may have written himself,
-/// in any bytes. None where a trusted proxy names something that is no address: then nobody knows who calls.
+/// The first address, from the nearest back, that is no trusted proxy's: anything before it the caller may have made up, in
+/// any bytes. `None` if a trusted proxy's entry is no address: then the caller is unknown.
 fn caller(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let mut caller = peer.to_canonical();
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));

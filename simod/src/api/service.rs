@@ -1,4 +1,4 @@
-//! What the daemon says of itself: alive, ready, metrics; and who the caller is.
+//! The daemon's status: alive, ready, metrics; and the caller's identity.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,15 +23,15 @@ use super::{
 };
 use crate::{app::App, channel::ChannelKind};
 
-/// How long who asks for metrics waits for the database.
+/// How long a metrics request waits for the database.
 const QUEUES_WITHIN: Duration = Duration::from_secs(2);
 
-/// Outside the versioned API.
+/// Routes outside the versioned API.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
 }
 
-/// Inside the versioned API.
+/// Routes inside the versioned API.
 pub(super) fn versioned() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(whoami)).routes(routes!(health))
 }
@@ -55,7 +55,7 @@ async fn readyz(State(app): State<Arc<App>>, request: Request) -> impl IntoRespo
         Some(text!("shutting down", "останавливается"))
     } else {
         app.health.trouble().map(|trouble| {
-            // What a database says may name servers and files, which is not for everybody.
+            // The database's message may name servers and files, which are not for everybody.
             if Peer::of(request.extensions()).is_owner() {
                 trouble.reason.clone()
             } else {
@@ -76,7 +76,7 @@ async fn readyz(State(app): State<Arc<App>>, request: Request) -> impl IntoRespo
 #[utoipa::path(get, path = "/metrics", tag = "service", operation_id = "metrics", security(()),
     responses((status = 200, description = "The metrics", body = str, content_type = "text/plain"), Problems))]
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    // The length of the queues is asked for only when somebody looks. Without the database there are other metrics still.
+    // The queues are counted only on request. Without the database the other metrics are still returned.
     for channel in ChannelKind::ALL {
         let waiting = match tokio::time::timeout(QUEUES_WITHIN, app.store.waiting_pushes(channel)).await {
             Ok(Ok(waiting)) => waiting as f64,

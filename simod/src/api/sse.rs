@@ -1,4 +1,4 @@
-//! Streams of server-sent events: what both of ours have in common.
+//! Server-sent events: the common part of both streams.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -9,19 +9,19 @@ use axum::response::{
 use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue};
 
-/// A comment is sent when nothing else was for so long, so that both sides notice a dead connection.
+/// A comment is sent after this long without an event, so that both sides notice a dead connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// How long a client waits before it comes back, unless it knows better.
+/// How long a client waits before it reconnects, unless it knows better.
 const RETRY: Duration = Duration::from_secs(3);
 
-/// Answers with a stream of events. It begins with a comment, so that the way is known to be open.
+/// Answers with a stream of events. It begins with a comment, which proves that the connection works.
 pub(super) fn respond(events: impl Stream<Item = Event> + Send + 'static) -> Response {
     let hello = Event::default().comment("simo").retry(RETRY);
     let events = stream::iter([hello]).chain(events).map(Ok::<_, Infallible>);
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
-    // nginx would otherwise hold events back.
+    // Otherwise nginx holds events back.
     response
         .headers_mut()
         .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

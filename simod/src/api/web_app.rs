@@ -1,4 +1,4 @@
-//! The files of the web app, and what browsers may do with them.
+//! Serves the web app's files, with the rules for browsers.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-poli
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// What pages of ours may do: load what lies beside them, call this server, and nothing else.
+/// What our pages may do: load files beside them, call this server, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
     manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types app";
@@ -33,7 +33,7 @@ const PROTECTING: [(HeaderName, &str); 4] = [
     (PERMISSIONS_POLICY, PERMISSIONS),
 ];
 
-/// Denies everything that a page could ask for, but the wake lock and (by not naming it) the clipboard, for codes.
+/// Denies every permission except the wake lock and (by not naming it) the clipboard, for codes.
 const PERMISSIONS: &str = "screen-wake-lock=(self), accelerometer=(), \
     browsing-topics=(), camera=(), compute-pressure=(), display-capture=(), encrypted-media=(), \
     fullscreen=(), gamepad=(), geolocation=(), gyroscope=(), hid=(), \
@@ -41,14 +41,14 @@ const PERMISSIONS: &str = "screen-wake-lock=(self), accelerometer=(), \
     publickey-credentials-create=(), publickey-credentials-get=(), serial=(), storage-access=(), usb=(), \
     window-management=(), xr-spatial-tracking=()";
 
-/// Checked on each use, and sent again only when it changed.
+/// Checked on each use, and resent only when changed.
 const ASK: HeaderValue = HeaderValue::from_static("no-cache");
 /// The name changes with the content.
 const KEEP: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        // Relative, for the router may be nested under a path.
+        // Relative, because the router may be nested under a path.
         .route("/app", get(async || (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "app/")])))
         .route("/app/", get(async |headers: HeaderMap| newest(&headers, &WEB_APP.page)))
         .route("/app/manifest.webmanifest", get(async |headers: HeaderMap| newest(&headers, &WEB_APP.manifest)))
@@ -61,7 +61,7 @@ async fn worker(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     newest(&headers, if app.config.app.worker { &WEB_APP.worker } else { &WEB_APP.no_worker })
 }
 
-/// A file of this build's folder. Another build's is missing, which makes the page load itself again.
+/// A file of this build's folder. Another build's files are missing, which makes the page reload.
 async fn file(headers: HeaderMap, Path((hash, path)): Path<(String, String)>) -> Response {
     match WEB_APP.files.get(&path).filter(|_| hash == WEB_APP.hash) {
         Some(file) => send(&headers, file, KEEP),
@@ -74,7 +74,7 @@ async fn file(headers: HeaderMap, Path((hash, path)): Path<(String, String)>) ->
     }
 }
 
-/// A file that keeps its name: 304 when the browser has it.
+/// A file with a fixed name: 304 when the browser has it.
 fn newest(headers: &HeaderMap, file: &'static File) -> Response {
     let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
     if !known.is_some_and(|known| known.contains(&file.tag)) {
@@ -107,21 +107,21 @@ fn send(headers: &HeaderMap, file: &'static File, cache: HeaderValue) -> Respons
 
 fn keep(headers: &mut HeaderMap, file: &File, cache: HeaderValue) {
     headers.insert(header::CACHE_CONTROL, cache);
-    // Weak, because the compressed form has the same tag.
+    // Weak, because the compressed form shares the tag.
     if let Ok(tag) = HeaderValue::try_from(format!("W/\"{}\"", file.tag)) {
         headers.insert(header::ETAG, tag);
     }
     protect(headers);
 }
 
-/// What a page of ours may do.
+/// Adds the rules for our pages.
 pub(super) fn protect(headers: &mut HeaderMap) {
     for (name, value) in PROTECTING {
         headers.insert(name, HeaderValue::from_static(value));
     }
 }
 
-/// Whether `coding` of an `Accept-Encoding` is gzip, and not refused.
+/// Whether `coding`, an entry of `Accept-Encoding`, accepts gzip.
 fn is_gzip(coding: &str) -> bool {
     let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
     let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok());

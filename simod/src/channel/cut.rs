@@ -1,21 +1,21 @@
-//! The beginning of a text, where there is no room for all of it.
+//! Shortens a text that does not fit.
 
 use std::borrow::Cow;
 
 use unicode_segmentation::GraphemeCursor;
 
-/// How much of a text may be lost to keep its last character whole; longer "characters" are no human's.
+/// The most bytes given up to keep the last character whole; no human language has longer "characters".
 const LONGEST_GRAPHEME: usize = 64;
 
-/// Stands where a text was cut.
+/// Marks where a text was cut.
 pub(super) const ELLIPSIS: &str = "…";
 
-/// The beginning of a text in at most `room` bytes, with a sign that it goes on; no character is cut in two.
+/// The text in at most `room` bytes, cut between characters and marked with an ellipsis.
 pub(super) fn shortened(text: &str, room: usize) -> Cow<'_, str> {
     shortened_as(text, room, char::len_utf8)
 }
 
-/// The same where a character takes as many bytes as `size` says.
+/// The same, with `size` giving the bytes that a character takes.
 pub(super) fn shortened_as(text: &str, room: usize, size: impl Fn(char) -> usize) -> Cow<'_, str> {
     if text.chars().map(&size).sum::<usize>() <= room {
         return Cow::Borrowed(text);

@@ -23,7 +23,7 @@ use self::{
     token::{NoToken, TokenSource},
 };
 use super::{
-    Accepted, Channel, ChannelKind, Failure, Outgoing, Scope, SetupError,
+    Accepted, Channel, ChannelKind, Failure, FailureScope, Outgoing, SetupError,
     over_http::{self, Connections, TIMED_OUT, describe},
 };
 use crate::{clock::Clock, config};
@@ -37,7 +37,7 @@ pub struct Fcm {
     connections: Connections,
     send_url: Url,
     tokens: TokenSource,
-    /// How long a push may take, the waiting for tokens included.
+    /// The time limit of a push, including the wait for a token.
     time_out: Duration,
     clock: Clock,
 }
@@ -46,7 +46,7 @@ impl Fcm {
     /// The channel as configured; `None` when there is no service account.
     ///
     /// # Errors
-    /// When a file cannot be read or a value cannot be used. Nothing is asked of the provider yet.
+    /// When a file cannot be read or a value cannot be used. The provider is not asked yet.
     pub fn new(config: &config::Fcm, clock: Clock) -> Result<Option<Self>, SetupError> {
         let Some(path) = &config.service_account else {
             return Ok(None);
@@ -89,7 +89,7 @@ impl Fcm {
         }))
     }
 
-    /// Sends, and once more with a new token where the old one is not taken.
+    /// Sends, and again with a new token if the old one is refused.
     async fn try_twice(&self, push: &Outgoing) -> Result<Accepted, Failure> {
         let body = Bytes::from(payload::request(push));
         let token = self.tokens.get().await.map_err(without_token)?;
@@ -100,7 +100,9 @@ impl Fcm {
         self.tokens.forget(&token);
         let token = self.tokens.get().await.map_err(without_token)?;
         match self.post(body, token.authorization).await {
-            Answer::Unauthenticated(answer) => Err(Failure::Misconfigured { scope: Scope::Provider, answer }),
+            Answer::Unauthenticated(answer) => {
+                Err(Failure::Misconfigured { scope: FailureScope::Provider, answer })
+            }
             Answer::Known(result) => result,
         }
     }
@@ -143,16 +145,16 @@ impl Channel for Fcm {
     }
 
     async fn send(&self, push: &Outgoing) -> Result<Accepted, Failure> {
-        // Each request has its own time, and there may be four: longer than its claim holds it must not take.
+        // Each of the up to four requests has its own time-out; together they must not outlast the claim.
         let sent = tokio::time::timeout(self.time_out, self.try_twice(push)).await;
         sent.unwrap_or_else(|_| Err(Failure::Retry { answer: TIMED_OUT.to_owned(), after: None }))
     }
 }
 
-/// Without a token nobody gets anything: the channel waits, and no push has been tried.
+/// Without a token no push can be sent: the channel waits, and the push has not been tried.
 fn without_token(error: NoToken) -> Failure {
     match error {
         NoToken::Unreachable(answer) => Failure::Unreachable { answer },
-        NoToken::Refused(answer) => Failure::Misconfigured { scope: Scope::Provider, answer },
+        NoToken::Refused(answer) => Failure::Misconfigured { scope: FailureScope::Provider, answer },
     }
 }

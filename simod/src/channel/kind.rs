@@ -1,4 +1,4 @@
-//! The channels that there are: the one list of them.
+//! The list of all channels.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use super::{
     webpush::{self, Listed},
 };
 
-/// A channel. The numbers are what the database stores: those of pushed ones are positive, those of pulled ones, whose
-/// phones fetch what waits for them, negative.
+/// A channel. The numbers are stored in the database: positive for channels that are pushed to, negative for those whose
+/// phones fetch their messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i64)]
 pub enum ChannelKind {
-    /// The phone holds a stream of ours.
+    /// The phone holds a stream.
     Stream = -1,
     /// Firebase Cloud Messaging.
     Fcm = 1,
@@ -22,16 +22,16 @@ pub enum ChannelKind {
     WebPush = 2,
 }
 
-/// The way that a phone has said.
+/// A phone's way, as read from its request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Where the provider finds it, where the channel has addresses.
+    /// Where the provider finds the phone, on channels with addresses.
     pub address: Option<Address>,
-    /// What of it no other phone may have, whose client it may be.
+    /// The part that no other phone of any client may share.
     pub endpoint: Option<String>,
 }
 
-/// The fields that are wrong, and how.
+/// The wrong fields, with their errors.
 type Errors = Vec<(&'static str, Text)>;
 
 impl ChannelKind {
@@ -62,21 +62,21 @@ impl ChannelKind {
         Self::ALL.into_iter().find(|kind| kind.number() == number)
     }
 
-    /// Whether its phones fetch what waits for them.
+    /// Whether its phones fetch their messages.
     pub fn is_pulled(self) -> bool {
         self.number() < 0
     }
 
-    /// The way that a phone has said; `allowed_hosts` may be sent to besides the known push services.
+    /// Reads the way that a phone has sent; pushes may go to `allowed_hosts` besides the known push services.
     ///
     /// # Errors
-    /// The fields that are wrong.
+    /// The wrong fields.
     pub fn found(self, said: &ChannelAddress, allowed_hosts: &[String]) -> Result<Found, Errors> {
         let mut errors = self.not_of_it(said);
         let found = match self {
             Self::Stream => Ok(Found::default()),
             Self::Fcm => fcm::address(said).map(|address| Found { address: Some(address), endpoint: None }),
-            // Entries that are no hosts were refused at the start.
+            // Entries that are not hosts were refused at the start.
             Self::WebPush => webpush::read(said, &Listed::new(allowed_hosts).unwrap_or_default()),
         };
         match found {
@@ -88,7 +88,7 @@ impl ChannelKind {
         }
     }
 
-    /// Fields that are another channel's.
+    /// Errors for fields of other channels.
     fn not_of_it(self, said: &ChannelAddress) -> Errors {
         let of_fcm = [("address", said.address.is_some()), ("address_kind", said.address_kind.is_some())];
         let of_webpush = [("endpoint", said.endpoint.is_some()), ("keys", said.keys.is_some())];

@@ -1,5 +1,5 @@
-//! What channels have in common that push over HTTP: connections that are shared below the limit of streams, answers that
-//! may be anything, and errors in words.
+//! Common parts of channels that push over HTTP: connections shared below the limit of streams, answers that may be
+//! anything, and errors in words.
 
 use std::{
     fmt::Display,
@@ -13,13 +13,13 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, Response, redirect};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Characters of an answer that are kept.
+/// Characters of an answer that are stored.
 const KEPT: usize = 300;
 
-/// The longest pause that a provider may ask for.
+/// The longest pause that a provider can ask for.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
-/// What stands for an answer that did not come in time.
+/// The answer when none came in time.
 pub(super) const TIMED_OUT: &str = "timed out";
 
 /// Why a channel cannot be set up.
@@ -40,7 +40,7 @@ pub enum SetupError {
     Value {
         /// The configuration's key.
         key: &'static str,
-        /// What is wrong.
+        /// What is wrong with it.
         detail: String,
     },
 }
@@ -60,11 +60,11 @@ impl SetupError {
 pub(super) struct Connections {
     all: Vec<Connection>,
     streams: usize,
-    /// Which connection is asked first next time.
+    /// The connection to try first next time.
     turn: AtomicUsize,
 }
 
-/// One of them, and how many streams of it are free.
+/// A connection with its free streams.
 #[derive(Debug)]
 struct Connection {
     client: Client,
@@ -72,19 +72,19 @@ struct Connection {
 }
 
 impl Connections {
-    /// One per client, each for so many streams.
+    /// One connection per client, with so many streams each.
     pub(super) fn new(clients: Vec<Client>, streams: usize) -> Self {
         let connection = |client| Connection { client, free: Semaphore::new(streams) };
         Self { all: clients.into_iter().map(connection).collect(), streams, turn: AtomicUsize::new(0) }
     }
 
-    /// How many pushes may be under way at once.
+    /// How many pushes may be in progress at once.
     pub(super) fn permits(&self) -> usize {
         self.all.len() * self.streams
     }
 
-    /// A free stream on some connection. Dispatch never sends more than there are, so this waits only while others are
-    /// about to leave.
+    /// A free stream on some connection. Dispatch never sends more pushes than there are streams, so this waits only while
+    /// others are about to be freed.
     pub(super) async fn stream(&self) -> Option<(&Client, SemaphorePermit<'_>)> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.all.len();
         let (before, after) = self.all.split_at(first);
@@ -99,7 +99,7 @@ impl Connections {
     }
 }
 
-/// What the client of every channel is like: it follows nobody elsewhere, and finds out that a connection is dead.
+/// Options common to every channel's client: it follows no redirects, and detects dead connections.
 pub(super) fn client(time_out: Duration, certificates: &[Certificate]) -> ClientBuilder {
     Client::builder()
         .timeout(time_out)
@@ -110,8 +110,8 @@ pub(super) fn client(time_out: Duration, certificates: &[Certificate]) -> Client
         .pool_idle_timeout(Duration::from_mins(1))
 }
 
-/// Speaks HTTP/2 only. Without this, a cold start would open one connection per push and keep one of them. The pings find
-/// out about a connection that a firewall has forgotten before many pushes have timed out on it.
+/// Speaks HTTP/2 only. Otherwise a cold start would open one connection per push and keep one of them. The pings detect a
+/// connection that a firewall has dropped before many pushes time out on it.
 pub(super) fn only_h2(builder: ClientBuilder) -> ClientBuilder {
     builder
         .http2_prior_knowledge()
@@ -119,7 +119,7 @@ pub(super) fn only_h2(builder: ClientBuilder) -> ClientBuilder {
         .http2_keep_alive_timeout(Duration::from_secs(5))
 }
 
-/// The certificates in a file, to be trusted besides the system's.
+/// The certificates in a file, trusted besides the system's.
 pub(super) fn certificates(key: &'static str, path: Option<&Path>) -> Result<Vec<Certificate>, SetupError> {
     let Some(path) = path else { return Ok(Vec::new()) };
     Certificate::from_pem_bundle(&SetupError::read(key, path)?).map_err(|e| SetupError::value(key, e))
@@ -130,20 +130,20 @@ pub(super) fn proxy(key: &'static str, url: &str) -> Result<Proxy, SetupError> {
     Proxy::all(url).map_err(|e| SetupError::value(key, e))
 }
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub(super) struct Came {
     pub(super) status: StatusCode,
-    /// When the provider wants to be asked again.
+    /// The pause that the provider asked for.
     pub(super) retry_after: Option<Duration>,
-    /// As much of it as was to be read.
+    /// The part of the body that was read.
     pub(super) body: Vec<u8>,
 }
 
 /// Reads an answer, but not more of its body than about `most` bytes.
 ///
 /// # Errors
-/// It broke off.
+/// When the connection broke off.
 pub(super) async fn read(mut response: Response, most: usize, now: i64) -> reqwest::Result<Came> {
     let status = response.status();
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| retry_after(value, now));
@@ -169,7 +169,7 @@ fn retry_after(value: &HeaderValue, now: i64) -> Option<Duration> {
     Some(after.min(LONGEST_PAUSE))
 }
 
-/// Makes of what strangers say what history can keep: it has an end, and no NUL, which PostgreSQL does not store.
+/// Makes a provider's text fit for history: bounded, and without NUL, which PostgreSQL does not store.
 pub(super) fn shorten(text: &str) -> String {
     let mut kept: String = text.chars().take(KEPT).collect();
     if kept.len() < text.len() {
@@ -178,7 +178,7 @@ pub(super) fn shorten(text: &str) -> String {
     kept.replace('\0', "\u{fffd}")
 }
 
-/// An error with what caused it: reqwest's own text stops at "error sending request".
+/// An error with its causes: reqwest's own text stops at "error sending request".
 pub(super) fn describe(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() { TIMED_OUT.to_owned() } else { error.to_string() };
     for cause in causes(error) {
@@ -190,7 +190,7 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
     text
 }
 
-/// What is behind an error, one behind the other.
+/// An error's causes, outermost first.
 pub(super) fn causes<'e>(
     error: &'e (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {

@@ -1,8 +1,8 @@
-//! Web Push: to every browser by the push service of its maker, and to a plant's own (RFC 8030), encrypted for the phone alone
-//! (RFC 8291), in the name of this installation (RFC 8292).
+//! Web Push: to every browser through its maker's push service, and to a plant's own (RFC 8030), encrypted for the phone
+//! alone (RFC 8291), signed by this installation (RFC 8292).
 //!
-//! A first push learns which HTTP a service speaks. Where that is HTTP/2, several connections share the load, as those to
-//! FCM do; where it is not, there are few, and each carries one push at a time.
+//! The first push detects a service's HTTP version. With HTTP/2, several connections share the load, as those to FCM do;
+//! otherwise there are few connections, and each carries one push at a time.
 
 mod address;
 mod answer;
@@ -34,12 +34,12 @@ use self::{
     address::Subscription,
     answer::Whose,
     encrypt::TEXT_BYTES,
-    origins::{Origin, Origins, Speaks},
+    origins::{Origins, PushService, Speaks},
     resolve::{NotPublic, Public},
 };
 pub use self::{endpoint::Listed, subject::check as check_subject, vapid::VapidKey};
 use super::{
-    Accepted, Address, Channel, ChannelKind, Failure, Outgoing, Scope, SetupError,
+    Accepted, Address, Channel, ChannelKind, Failure, FailureScope, Outgoing, SetupError,
     over_http::{self, Came, Connections, TIMED_OUT, describe},
 };
 use crate::{clock::Clock, config};
@@ -55,13 +55,13 @@ const ON_MOZILLAS_PHONES: usize = 2_600;
 pub struct WebPush {
     key: Arc<VapidKey>,
     subject: String,
-    /// Where people find the app's server.
+    /// The base URL of the app.
     base: String,
     listed: Arc<Listed>,
     origins: Origins,
-    /// To services that speak HTTP/2.
+    /// Connections to services that speak HTTP/2.
     connections: Connections,
-    /// To others, and to those of which that is not known yet.
+    /// For other services, and for those whose version is not known yet.
     either: Client,
     time_out: Duration,
     clock: Clock,
@@ -91,7 +91,7 @@ impl WebPush {
         let client = || -> Result<ClientBuilder, SetupError> {
             let builder = over_http::client(timeout, &certificates);
             Ok(match &config.proxy {
-                // It resolves the names: what they lead to is not to be seen from here.
+                // The proxy resolves names, so we cannot see where they lead.
                 Some(url) => builder.proxy(over_http::proxy("webpush.proxy", url)?),
                 None => builder.no_proxy().dns_resolver(Public(listed.clone())),
             })
@@ -115,7 +115,7 @@ impl WebPush {
     async fn push(&self, push: &Outgoing) -> Result<Accepted, Failure> {
         let Some(to) = address::parts(&push.address, &self.listed) else {
             let answer = "nothing may be sent to the endpoint's host: `webpush.allowed_hosts`".to_owned();
-            return Err(Failure::Misconfigured { scope: Scope::Device, answer });
+            return Err(Failure::Misconfigured { scope: FailureScope::Device, answer });
         };
         let whose = endpoint::known(to.endpoint.host_str().unwrap_or_default());
         let whose = whose.map_or(Whose::Listed, Whose::Known);
@@ -127,8 +127,14 @@ impl WebPush {
         answer::read(whose, &self.post(&post, &origin).await?)
     }
 
-    /// The request; `None` when the text cannot be encrypted or the token not be signed.
-    fn prepared(&self, push: &Outgoing, to: &Subscription, whose: Whose, origin: &Origin) -> Option<Post> {
+    /// The request; `None` when the text cannot be encrypted or the token cannot be signed.
+    fn prepared(
+        &self,
+        push: &Outgoing,
+        to: &Subscription,
+        whose: Whose,
+        origin: &PushService,
+    ) -> Option<Post> {
         let is_on_mozillas_phone =
             whose == Whose::Known("mozilla") && !push.platform.to_lowercase().contains("desktop");
         let most = if is_on_mozillas_phone { ON_MOZILLAS_PHONES } else { TEXT_BYTES };
@@ -142,8 +148,8 @@ impl WebPush {
         })
     }
 
-    /// Posts by a connection that is free, until the answer is read to its end.
-    async fn post(&self, post: &Post, origin: &Origin) -> Result<Came, Failure> {
+    /// Posts on a free connection, and reads the answer to its end.
+    async fn post(&self, post: &Post, origin: &PushService) -> Result<Came, Failure> {
         match origin.speaks() {
             Some(Speaks::Http2) => {
                 let Some((client, _permit)) = self.connections.stream().await else {
@@ -165,8 +171,8 @@ impl WebPush {
         read.map_err(|error| answer::broken(&describe(&error.without_url())))
     }
 
-    /// Posts, and learns what the service speaks. Others wait meanwhile: each would open a connection of its own.
-    async fn ask(&self, post: &Post, origin: &Origin) -> Result<Came, Failure> {
+    /// Posts, and detects the service's HTTP version. Other pushes wait meanwhile: each would open a connection of its own.
+    async fn ask(&self, post: &Post, origin: &PushService) -> Result<Came, Failure> {
         let came = Instant::now();
         let mut last = origin.asking.lock().await;
         if origin.speaks().is_some() {
@@ -182,8 +188,8 @@ impl WebPush {
     }
 }
 
-/// Takes note of an answer, or of why there is none.
-fn heard(sent: reqwest::Result<Response>, origin: &Origin) -> Result<Response, Failure> {
+/// Remembers the HTTP version of an answer, or classifies why there is none.
+fn heard(sent: reqwest::Result<Response>, origin: &PushService) -> Result<Response, Failure> {
     match sent {
         Ok(response) => {
             origin.answered(response.version());
@@ -196,7 +202,10 @@ fn heard(sent: reqwest::Result<Response>, origin: &Origin) -> Result<Response, F
             // The URL is the phone's secret.
             let error = error.without_url();
             if let Some(inside) = over_http::causes(&error).find(|cause| cause.is::<NotPublic>()) {
-                return Err(Failure::Misconfigured { scope: Scope::Device, answer: inside.to_string() });
+                return Err(Failure::Misconfigured {
+                    scope: FailureScope::Device,
+                    answer: inside.to_string(),
+                });
             }
             Err(answer::broken(&describe(&error)))
         }
@@ -227,7 +236,7 @@ impl Post {
     }
 }
 
-/// All but what may wait is shown at once, as with FCM.
+/// Everything but low priority is shown at once, as with FCM.
 fn urgency(priority: Priority) -> &'static str {
     match priority {
         Priority::Low => "low",
@@ -248,7 +257,7 @@ impl Channel for WebPush {
     }
 
     async fn send(&self, push: &Outgoing) -> Result<Accepted, Failure> {
-        // Each request has its own time, and some wait for others' before.
+        // Each request has its own time-out, and some wait for others first.
         let sent = tokio::time::timeout(self.time_out, self.push(push)).await;
         sent.unwrap_or_else(|_| Err(answer::broken(TIMED_OUT)))
     }

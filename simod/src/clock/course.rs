@@ -1,67 +1,67 @@
-//! What is believed of a clock that somebody sets, and when. Pure: what has passed comes in as a value.
+//! When to believe a clock that was set. Pure: the elapsed time comes in as a value.
 //!
-//! Times go by one even count of what has passed, and a correction that makes it the clock's. A clock that is set is
-//! followed at once, in either direction: it is right more often than what it said before. But what ends for good because of
-//! the time goes by the correction *before* a jump ahead, until the jump has lasted for a while or was accepted: a clock that
-//! was five days ahead for some seconds must not end the queue.
+//! The time is an even count of elapsed time plus a correction that makes it the clock's. A clock that is set is followed
+//! at once, in either direction: the new time is right more often than the old one. But expiry and deletion, which are
+//! final, go by the correction from *before* a jump ahead, until the jump has lasted for a while or was accepted: a clock
+//! that was five days ahead for some seconds must not expire the queue.
 
 use std::time::Duration;
 
 use simo_common::time::{DAY, SECOND};
 
-/// Clocks that differ by less than this are let alone: time had better not jump.
+/// Smaller differences are ignored, because time should not jump.
 pub(super) const TOLERATED: i64 = 50 * simo_common::time::MILLISECOND;
 
-/// A step back that is kept as a row, and a difference that somebody should know of. Less is how clocks drift.
+/// A step back of this size is stored as a row, and such a difference reported. Less is normal drift.
 pub(crate) const REMARKABLE: i64 = 2 * SECOND;
 
-/// A clock that is set further ahead than this is not believed at once by what ends for good.
+/// Expiry and deletion do not follow a larger jump ahead at once.
 pub(crate) const JUMP: i64 = 60 * SECOND;
 
-/// A start so long after the newest time that is stored is a jump ahead, too.
+/// A start this long after the newest stored time counts as a jump ahead, too.
 const LONG_STOP: i64 = DAY;
 
-/// How long what ends for good rests after a jump ahead.
+/// How long expiry and deletion stay behind after a jump ahead.
 const REST: i64 = 15 * 60 * SECOND;
 
-/// A clock's course. All times in microseconds; `even` is the count of what has passed.
+/// A clock's state. All times in microseconds; `even` is the even count of elapsed time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Course {
-    /// What makes the even count the time.
+    /// The time minus the even count.
     by: i64,
-    /// What makes it the time before the jump, and until when that counts, by the even count.
+    /// The time before the jump minus the even count, and the even count until which that holds.
     rest: Option<(i64, i64)>,
     /// The latest time that was given out before a step back.
     latest: Option<i64>,
 }
 
-/// The clock was set ahead, and what ends for good rests.
+/// A jump ahead that expiry and deletion do not follow yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {
     /// By how much the clock was set ahead, in microseconds.
     pub ahead: i64,
-    /// How much longer it rests.
+    /// How much longer that lasts.
     pub left: Duration,
 }
 
 impl Course {
-    /// A clock that says so now.
+    /// A clock with this correction.
     pub(super) fn by(by: i64) -> Self {
         Self { by, ..Self::default() }
     }
 
-    /// What makes the even count the time.
+    /// The correction, from the even count to the time.
     pub(super) fn correction(&self) -> i64 {
         self.by
     }
 
-    /// By how much the time would be set if this correction were believed; `None`: so little that it is let alone.
+    /// The step that this correction would make; `None`: too small to bother.
     pub(super) fn step_to(&self, by: i64, uncertainty: i64) -> Option<i64> {
         let step = by - self.by;
         (step.abs() > TOLERATED + uncertainty).then_some(step)
     }
 
-    /// The clock was set.
+    /// The clock was set: applies the new correction.
     pub(super) fn follow(&mut self, by: i64, even: i64) {
         let step = by - self.by;
         let before = self.before(even).unwrap_or(self.by);
@@ -72,13 +72,13 @@ impl Course {
         self.rest = if step > JUMP {
             Some((before, even + REST))
         } else {
-            // Put right, or set back further: nothing is left to be believed.
+            // Corrected, or set back further: no jump is left to be believed.
             self.rest.filter(|_| by - before > JUMP)
         };
     }
 
-    /// simod starts with this clock; `newest` is the newest time that is stored, `ahead` what a jump was that had not been
-    /// believed yet when it ended. Returns by how much the clock was set back meanwhile.
+    /// Starts simod: `newest` is the newest stored time, `ahead` a jump not yet believed when the last run ended. Returns
+    /// by how much the clock was set back meanwhile.
     pub(super) fn start(&mut self, newest: i64, ahead: Option<i64>, even: i64) -> Option<i64> {
         let now = even + self.by;
         if now < newest - JUMP {
@@ -91,28 +91,28 @@ impl Course {
         None
     }
 
-    /// Before this moment, times that are stored may lie in the future.
+    /// Until this moment, stored times may lie in the future.
     pub(super) fn recall(&mut self, latest: Option<i64>) {
         self.latest = self.latest.max(latest);
     }
 
-    /// The jump is believed.
+    /// Accepts the jump.
     pub(super) fn accept(&mut self) {
         self.rest = None;
     }
 
-    /// The time by which things end for good: not later than now.
+    /// The time for expiry and deletion: not later than now.
     pub(super) fn settled(&self, even: i64) -> i64 {
         even + self.before(even).unwrap_or(self.by)
     }
 
-    /// The jump that is not believed yet.
+    /// The jump ahead that is not believed yet.
     pub(super) fn rest(&self, even: i64) -> Option<Rest> {
         let (before, until) = self.rest.filter(|(_, until)| even < *until)?;
         Some(Rest { ahead: self.by - before, left: Duration::from_micros((until - even) as u64) })
     }
 
-    /// Whether it is earlier than some time that was given out already.
+    /// Whether a later time was given out before.
     pub(super) fn is_repeated(&self, even: i64) -> bool {
         self.latest.is_some_and(|latest| even + self.by < latest)
     }
@@ -172,10 +172,10 @@ mod tests {
         course.follow(NOON + DAY, REST / 2);
         assert_eq!(course.settled(REST), NOON + REST);
         assert_eq!(course.rest(REST).unwrap().ahead, DAY);
-        // Half way back is still ahead.
+        // Halfway back is still ahead.
         course.follow(NOON + HOUR, REST);
         assert_eq!(course.rest(REST).unwrap().ahead, HOUR);
-        // What was believed meanwhile counts.
+        // A jump believed meanwhile counts.
         let mut course = right();
         course.follow(NOON + HOUR, 0);
         course.follow(NOON + DAY, 2 * REST);
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_start_is_judged_by_the_newest_time_that_is_stored() {
-        // Against the newest time: by how much it was set back, and how far ahead it is taken for.
+        // Against the newest stored time: by how much the clock was set back, and how far ahead it seems to be.
         for (newest, back, ahead) in [
             (NOON, None, None),
             (NOON + JUMP, None, None),
@@ -232,7 +232,7 @@ mod tests {
 
     proptest! {
         /// However the clock is set, nothing ends later than by the clock, and by no more than the clock has gone ahead of
-        /// what has passed since it was last believed.
+        /// the elapsed time since it was last believed.
         #[test]
         fn nothing_ends_before_its_time_has_passed_or_the_clock_has_been_ahead_for_long(
             sets in proptest::collection::vec((0..REST * 2, -3 * DAY..3 * DAY), 1..20),
@@ -242,7 +242,7 @@ mod tests {
             for (pause, by) in sets {
                 let before = course.settled(even);
                 even += pause;
-                // What had passed while nobody looked, or the clock that was believed meanwhile.
+                // The time elapsed while nobody looked, or the clock that was believed meanwhile.
                 let passed = course.settled(even);
                 prop_assert!(passed >= before + pause);
                 course.follow(NOON + by, even);

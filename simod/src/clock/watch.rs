@@ -1,4 +1,4 @@
-//! Compares the clock with the one that it goes by, again and again.
+//! Periodically compares the clock with its reference.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,10 +6,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::{app::App, background::keep_up_until_shutdown};
 
-/// How often the machine's clock is looked at, which costs nothing.
+/// How often the machine's clock is read, which costs nothing.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// How often a server is asked.
+/// How often a database server is asked.
 const ASKED_EVERY: Duration = Duration::from_secs(10);
 
 /// Watches until shutdown.
@@ -26,7 +26,7 @@ async fn watch(app: &App) {
             tracing::debug!(%error, "the clock was not compared");
             continue;
         }
-        // Once more after it is over.
+        // Once more after the rest is over.
         if (rests || app.clock().rest().is_some())
             && let Err(error) = app.store.settle_clock().await
         {

@@ -79,7 +79,7 @@ fn server(url: &str) -> Result<String, Wrong> {
     }
 }
 
-/// Copies, and says what to do next.
+/// Copies, and prints what to do next.
 pub(super) fn copy(arguments: &CopyArguments, lang: Lang) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let began = Instant::now();
@@ -120,7 +120,7 @@ fn empties(lang: Lang, source: &str, rows: u64) -> String {
     )
 }
 
-/// Goes on when `yes` was given or the person agrees.
+/// Continues if `yes` was given or the person agrees.
 fn confirm(lang: Lang, question: &str, yes: bool) -> anyhow::Result<()> {
     if yes {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `simod demo`: the whole way of a message on one screen, against a daemon that lives until Ctrl-C.
+//! `simod demo`: a message's whole way on one screen, against a daemon that lives until Ctrl-C.
 
 mod browser;
 mod company;
@@ -133,7 +133,7 @@ async fn show(lang: Lang, url: &str, socket: &Path, folder: &Path, is_lan: bool)
 
 async fn print_history(admin: &Client, expected: u64, lang: Lang) -> anyhow::Result<()> {
     let list = ListQuery { limit: Some(50), ..ListQuery::default() };
-    // The last receipts are on their way; the history is shown once it has them.
+    // The last receipts are still on their way; the history is shown once they are stored.
     let settled = async {
         loop {
             let page = admin.deliveries(&list, Sort::default()).await?;
@@ -194,7 +194,7 @@ async fn print_what_to_try(
     Ok(())
 }
 
-/// How to call a sister program: by its path where it was built beside this one, through cargo in a checkout.
+/// How to call a sister program: by its path if it was built beside this one, through cargo in a checkout.
 fn program(name: &str) -> String {
     let sister = std::env::current_exe().ok().map(|path| path.with_file_name(name));
     match sister {

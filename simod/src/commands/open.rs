@@ -1,4 +1,4 @@
-//! Opening the database at the start: a server may be there later than we are.
+//! Opens the database at the start: a server may come up later than we do.
 
 use std::time::{Duration, Instant};
 
@@ -13,21 +13,21 @@ use simod::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Pauses between two tries: the first, and the longest.
+/// The first and the longest pause between two tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Reads how long to wait: a span of time, or 0.
+/// Parses how long to wait: a span of time, or 0.
 pub(super) fn wait(text: &str) -> Result<Duration, Wrong> {
     let seconds = if text == "0" { 0 } else { command_line::seconds(text)? };
     Ok(Duration::from_secs(seconds.unsigned_abs()))
 }
 
-/// Opens the database. What is wrong with a server and may pass is waited for, and logged whenever it changes. `None`: we were
-/// stopped meanwhile.
+/// Opens the database. Server errors that may pass are waited out, and logged whenever they change. `None`: stopped
+/// meanwhile.
 ///
 /// # Errors
-/// What does not pass, or has not passed for so long.
+/// When an error is permanent, or has lasted too long.
 pub(super) async fn store(
     place: &Place,
     wait: Duration,
@@ -39,7 +39,7 @@ pub(super) async fn store(
     let mut logged = String::new();
     loop {
         let opened = tokio::select! {
-            // A migration that is under way is undone.
+            // A migration in progress is rolled back.
             () = shutdown.cancelled() => return Ok(None),
             opened = Store::open_at(place, Clock::System) => opened,
         };

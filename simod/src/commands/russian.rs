@@ -7,7 +7,7 @@ fn help() -> Help {
     Help::parse(include_str!("help.ru.toml"))
 }
 
-/// What stands in English help besides clap's own words.
+/// The words of English help besides clap's own.
 const WORDS: &[(&str, &str)] = &[
     (
         "The password may stand in PGPASSWORD or ~/.pgpass instead of the URL.",
@@ -27,7 +27,7 @@ pub(super) fn translate(command: Command) -> Command {
     help().translate(command)
 }
 
-/// Says in Russian why a command line is not understood, or shows the help that was asked for.
+/// Reports a command line that is not understood, or shows the requested help, in Russian.
 pub(super) fn refusal(error: &clap::Error) -> String {
     let text = command_line::refusal(error, "ошибка:")
         .unwrap_or_else(|| command_line::translated(&error.render().to_string()));

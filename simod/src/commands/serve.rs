@@ -47,14 +47,14 @@ pub(super) fn serve(arguments: &ServeArguments, lang: Lang) -> anyhow::Result<()
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if config::is_foreign(&name) {
-            tracing::warn!(variable = &*name, "this is no setting: it has no effect");
+            tracing::warn!(variable = &*name, "unknown setting: it has no effect");
         }
     }
     api::prepare();
     runtime()?.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(&shutdown)?;
-        // Where files may not grow beyond a size, a write fails as on a full disk, and the process does not end.
+        // Under a limit on file sizes, a write then fails as on a full disk instead of ending the process.
         let _handled = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         let Some(store) = open::store(&config.place()?, arguments.wait, &shutdown, lang).await? else {
             tracing::info!("simod ends");
@@ -66,7 +66,7 @@ pub(super) fn serve(arguments: &ServeArguments, lang: Lang) -> anyhow::Result<()
         let address = listeners.tcp.local_addr()?;
         let scheme = config.scheme();
         let mut stdout = std::io::stdout();
-        // Whoever started us may have closed our stdout; that is no reason not to serve.
+        // The parent may have closed our stdout; that is no reason not to serve.
         let _closed = writeln!(stdout, "listening on {scheme}://{address}").and_then(|()| stdout.flush());
         tracing::info!(%address, socket = %config.socket.display(), database = %config.shown_database(), "simod starts");
         if !store.has_clients().await? {
@@ -78,7 +78,7 @@ pub(super) fn serve(arguments: &ServeArguments, lang: Lang) -> anyhow::Result<()
     })
 }
 
-/// Browsers know the app by its address: another one is a decision, not a slip.
+/// Browsers know the app by its address: changing it must be deliberate.
 async fn settle_origin(store: &Store, config: &Config, is_new: bool, lang: Lang) -> anyhow::Result<()> {
     let Some(known) = store.web_origin().await? else { return Ok(()) };
     let (url, phones) = (&known.url, known.phones);
@@ -123,7 +123,7 @@ fn say_how_to_begin(socket: &Path, lang: Lang) {
     );
 }
 
-/// Creates or migrates the database, or with `check` says what would be run.
+/// Creates or migrates the database; with `check` only prints what would be run.
 pub(super) fn migrate(arguments: &ConfigArguments, check: bool, lang: Lang) -> anyhow::Result<()> {
     let config = arguments.load()?;
     runtime()?.block_on(async {
@@ -150,7 +150,7 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }
 
-/// Binds what the configuration names.
+/// Binds the configured addresses.
 pub(super) async fn bind(config: &Config, lang: Lang) -> anyhow::Result<Listeners> {
     let tls = match (&config.tls_certificate, &config.tls_key) {
         (Some(certificate), Some(key)) => Some(Arc::new(Tls::read(certificate, key)?)),
@@ -195,7 +195,7 @@ pub(super) async fn bind(config: &Config, lang: Lang) -> anyhow::Result<Listener
     Ok(Listeners { tcp, tls, unix: Some(unix) })
 }
 
-/// Binds the Unix socket, for this user only; one that a dead daemon left behind is taken over.
+/// Binds the Unix socket, for this user only; one left behind by a dead daemon is taken over.
 async fn bind_socket(path: &Path, lang: Lang) -> anyhow::Result<UnixListener> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
@@ -221,7 +221,7 @@ pub(super) fn start_logging(config: &Config) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // On a full disk, or with nobody there to read, a line is lost; to complain of it would be to panic.
+        // On a full disk, or without a reader, a line is lost; reporting that would panic.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     match config.log_format {

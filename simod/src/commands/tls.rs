@@ -22,14 +22,14 @@ use url::Host;
 
 use self::{authority::Authority, files::File};
 
-/// Apple takes certificates for 398 days at most where phones know the CA, and 825 otherwise.
+/// Apple accepts certificates for at most 398 days where phones know the CA, and 825 otherwise.
 const MOST_DAYS: u16 = 397;
 
-/// How long a CA lives whose key is kept.
+/// How long a CA with a kept key is valid.
 const CA_DAYS: u16 = 3650;
 
 const CA: &str = "ca.pem";
-/// The same as phones and Windows want it.
+/// The same in the form for phones and Windows.
 const CA_BINARY: &str = "ca.crt";
 const CA_KEY: &str = "ca-key.pem";
 const CERTIFICATE: &str = "cert.pem";
@@ -99,7 +99,7 @@ fn make(directory: &Path, arguments: &MakeArguments, lang: Lang) -> anyhow::Resu
             "нет --host: имени или IP-адреса этого сервера, как его пишут телефоны",
         ));
     };
-    // Without a key that signs again it ends with its one certificate.
+    // A CA without a kept key can sign no other certificate, so it ends with its only one.
     let authority = Authority::new(&hosts, if arguments.keep_key { CA_DAYS } else { arguments.days })?;
     let (certificate, key) = authority.issue(&hosts, arguments.days)?;
     let url = tell::url(first, arguments.port);
@@ -114,7 +114,7 @@ fn make(directory: &Path, arguments: &MakeArguments, lang: Lang) -> anyhow::Resu
         made.push(File::secret(CA_KEY, authority.key()));
     }
     if arguments.force {
-        // The old CA's key has no CA any more.
+        // The old key belongs to a CA that is gone.
         files::replace(directory, &made)?;
         if !arguments.keep_key {
             files::remove(&directory.join(CA_KEY))?;
@@ -125,7 +125,7 @@ fn make(directory: &Path, arguments: &MakeArguments, lang: Lang) -> anyhow::Resu
     tell::made(directory, arguments, &hosts, &authority.ca, lang)
 }
 
-/// Another certificate from the CA whose key was kept.
+/// Another certificate from the CA with the kept key.
 fn renew(directory: &Path, arguments: &MakeArguments, lang: Lang) -> anyhow::Result<()> {
     let read = |name: &str| {
         let path = directory.join(name);
@@ -139,7 +139,7 @@ fn renew(directory: &Path, arguments: &MakeArguments, lang: Lang) -> anyhow::Res
     };
     if authority.ca.ends_at.as_microsecond() <= Clock::System.now() {
         bail!(lang.pick(
-            "the CA there has expired: --force makes another CA, which every phone has to be told of",
+            "the CA there has expired: --force makes another CA, which every phone needs",
             "срок этого УЦ истёк: --force создаст другой УЦ, его нужно добавить в каждый телефон",
         ));
     }

@@ -1,4 +1,5 @@
-//! `simod vapid`: the key with which browsers subscribe. Subscriptions end with it, so it moves along with an installation.
+//! `simod vapid`: the key with which browsers subscribe. Subscriptions depend on it, so it moves along with an
+//! installation.
 
 use std::{
     io::{self, Read as _},
@@ -45,7 +46,7 @@ enum Verb {
     },
 }
 
-/// Shows or takes the key.
+/// Prints or replaces the key.
 pub(super) fn vapid(arguments: VapidArguments, lang: Lang) -> anyhow::Result<()> {
     match arguments.verb {
         Verb::Show { private, config } => show(&config, private, lang),

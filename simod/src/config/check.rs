@@ -1,4 +1,4 @@
-//! What values must be beyond their types.
+//! Checks values beyond their types.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::channel::webpush::{Listed, check_subject};
 
-/// Checks the configuration in a table, where `from` has set values.
+/// Checks the configuration in a table; `from` is the source of its newest values.
 pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
     let value =
         |key: &str, detail: Text| ConfigError::Value { from: from.clone(), key: key.to_owned(), detail };
@@ -100,7 +100,7 @@ pub(super) fn check(table: &Table, from: &Source) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The configuration in a table, or the key that does not hold what it must, and what is wrong with its value.
+/// Parses the configuration in a table. On error: the wrong key, and its value's error.
 pub(super) fn parse(table: &Table) -> Result<Config, (String, String)> {
     serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
         let said = error.inner().message();
@@ -112,12 +112,12 @@ pub(super) fn parse(table: &Table) -> Result<Config, (String, String)> {
     })
 }
 
-/// What a library says of a value, in English only.
+/// A library's error message, in English only.
 pub(super) fn library_says(said: &str) -> Text {
     Text::new(said, format!("значение не подходит ({said})"))
 }
 
-/// The text that stands there.
+/// The string at this path.
 fn value_at<'a>(table: &'a Table, path: &serde_path_to_error::Path) -> Option<&'a str> {
     use serde_path_to_error::Segment;
     let mut segments = path.iter();

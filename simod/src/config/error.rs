@@ -1,4 +1,4 @@
-//! Why there is no configuration, and where it says so.
+//! Configuration errors, and the source that they come from.
 
 use std::path::PathBuf;
 
@@ -11,9 +11,9 @@ pub enum Source {
     File(PathBuf),
     /// A variable of the environment.
     Variable(String),
-    /// A flag, by the key that it sets.
+    /// A flag, named by the key that it sets.
     Flag(&'static str),
-    /// All of them together.
+    /// Several sources together.
     Together,
 }
 
@@ -28,7 +28,7 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// Why there is no configuration.
+/// Why the configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -41,41 +41,41 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong. The line itself is not shown: a password may stand there.
+        /// The error. The line itself is not shown, because it may contain a password.
         message: String,
     },
-    /// A key that does not exist.
+    /// An unknown key.
     #[error("{from}: unknown key `{key}`{}", nearest.map_or_else(|| "; `simod config` prints those that there are".to_owned(), |n| format!("; did you mean `{n}`?")))]
     UnknownKey {
-        /// Where it stands.
+        /// Its source.
         from: Source,
         /// The key.
         key: String,
-        /// What was probably meant.
+        /// The probable intended key.
         nearest: Option<&'static str>,
     },
-    /// A variable that is none, but looks like one.
+    /// A variable that is no setting, but looks like one.
     #[error("unknown variable {name}; did you mean `{nearest}`?")]
     UnknownVariable {
         /// The variable.
         name: String,
-        /// What was probably meant.
+        /// The probable intended variable.
         nearest: String,
     },
     /// A value that does not fit its key.
     #[error("{from}: `{key}`: {}", .detail.en)]
     Value {
-        /// Where it stands.
+        /// Its source.
         from: Source,
         /// The key.
         key: String,
-        /// What is wrong.
+        /// The error.
         detail: Text,
     },
 }
 
 impl ConfigError {
-    /// For whoever started us, in his language.
+    /// The error in the language of the person who started simod.
     pub fn in_words(&self, lang: Lang) -> String {
         match (lang, self) {
             (Lang::Ru, Self::UnknownKey { from, key, nearest }) => {
@@ -89,7 +89,7 @@ impl ConfigError {
                 format!("неизвестная переменная {name}; может быть, «{nearest}»?")
             }
             (Lang::Ru, Self::Value { from, key, detail }) => format!("{from}: `{key}`: {}", detail.ru),
-            // What the system and the reader of TOML say.
+            // Errors of the system and of the TOML parser.
             _ => self.to_string(),
         }
     }

@@ -1,8 +1,8 @@
-//! The keys that exist: what the environment may set, and what a misspelled one is compared with.
+//! The known keys: which variables may set them, and suggestions for misspelled ones.
 
-/// What a key holds.
+/// The type of a key's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// Text.
     Text,
     /// A whole number.
@@ -11,80 +11,80 @@ pub enum Kind {
     Number,
     /// `true` or `false`.
     Switch,
-    /// Texts, in the environment with commas between them.
+    /// Texts, separated by commas in the environment.
     List,
 }
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
-pub struct Key {
+pub struct ConfigKey {
     /// Its path in the file: `fcm.base_url`.
     pub path: &'static str,
-    /// What it holds.
-    pub kind: Kind,
+    /// The type of its value.
+    pub kind: ValueKind,
 }
 
-const fn key(path: &'static str, kind: Kind) -> Key {
-    Key { path, kind }
+const fn key(path: &'static str, kind: ValueKind) -> ConfigKey {
+    ConfigKey { path, kind }
 }
 
-/// All of them. A test holds them against [`super::Config`].
-pub const KEYS: &[Key] = &[
-    key("database", Kind::Text),
-    key("database_direct", Kind::Text),
-    key("listen", Kind::Text),
-    key("tls_certificate", Kind::Text),
-    key("tls_key", Kind::Text),
-    key("allow_plain_http", Kind::Switch),
-    key("socket", Kind::Text),
-    key("public_url", Kind::Text),
-    key("log", Kind::Text),
-    key("log_format", Kind::Text),
-    key("shutdown_grace", Kind::Whole),
-    key("shutdown_delay", Kind::Whole),
-    key("trusted_proxies", Kind::List),
-    key("cors_origins", Kind::List),
-    key("rate_limit_per_token", Kind::Whole),
-    key("failures_per_minute", Kind::Whole),
-    key("alarm_command", Kind::Text),
-    key("http.head_timeout_seconds", Kind::Number),
-    key("http.body_timeout_seconds", Kind::Number),
-    key("http.write_timeout_seconds", Kind::Number),
-    key("http.connections", Kind::Whole),
-    key("app.worker", Kind::Switch),
-    key("fcm.service_account", Kind::Text),
-    key("fcm.token_url", Kind::Text),
-    key("fcm.base_url", Kind::Text),
-    key("fcm.connections", Kind::Whole),
-    key("fcm.streams_per_connection", Kind::Whole),
-    key("fcm.timeout_seconds", Kind::Number),
-    key("fcm.proxy", Kind::Text),
-    key("fcm.ca", Kind::Text),
-    key("webpush.enabled", Kind::Switch),
-    key("webpush.subject", Kind::Text),
-    key("webpush.allowed_hosts", Kind::List),
-    key("webpush.connections", Kind::Whole),
-    key("webpush.streams_per_connection", Kind::Whole),
-    key("webpush.timeout_seconds", Kind::Number),
-    key("webpush.proxy", Kind::Text),
-    key("webpush.ca", Kind::Text),
-    key("delivery.retry_first_seconds", Kind::Number),
-    key("delivery.retry_max_seconds", Kind::Number),
-    key("delivery.quarantine_probe_seconds", Kind::Number),
-    key("delivery.brake_share", Kind::Number),
-    key("delivery.brake_minimum", Kind::Whole),
+/// All keys. A test compares them with [`super::Config`].
+pub const KEYS: &[ConfigKey] = &[
+    key("database", ValueKind::Text),
+    key("database_direct", ValueKind::Text),
+    key("listen", ValueKind::Text),
+    key("tls_certificate", ValueKind::Text),
+    key("tls_key", ValueKind::Text),
+    key("allow_plain_http", ValueKind::Switch),
+    key("socket", ValueKind::Text),
+    key("public_url", ValueKind::Text),
+    key("log", ValueKind::Text),
+    key("log_format", ValueKind::Text),
+    key("shutdown_grace", ValueKind::Whole),
+    key("shutdown_delay", ValueKind::Whole),
+    key("trusted_proxies", ValueKind::List),
+    key("cors_origins", ValueKind::List),
+    key("rate_limit_per_token", ValueKind::Whole),
+    key("failures_per_minute", ValueKind::Whole),
+    key("alarm_command", ValueKind::Text),
+    key("http.head_timeout_seconds", ValueKind::Number),
+    key("http.body_timeout_seconds", ValueKind::Number),
+    key("http.write_timeout_seconds", ValueKind::Number),
+    key("http.connections", ValueKind::Whole),
+    key("app.worker", ValueKind::Switch),
+    key("fcm.service_account", ValueKind::Text),
+    key("fcm.token_url", ValueKind::Text),
+    key("fcm.base_url", ValueKind::Text),
+    key("fcm.connections", ValueKind::Whole),
+    key("fcm.streams_per_connection", ValueKind::Whole),
+    key("fcm.timeout_seconds", ValueKind::Number),
+    key("fcm.proxy", ValueKind::Text),
+    key("fcm.ca", ValueKind::Text),
+    key("webpush.enabled", ValueKind::Switch),
+    key("webpush.subject", ValueKind::Text),
+    key("webpush.allowed_hosts", ValueKind::List),
+    key("webpush.connections", ValueKind::Whole),
+    key("webpush.streams_per_connection", ValueKind::Whole),
+    key("webpush.timeout_seconds", ValueKind::Number),
+    key("webpush.proxy", ValueKind::Text),
+    key("webpush.ca", ValueKind::Text),
+    key("delivery.retry_first_seconds", ValueKind::Number),
+    key("delivery.retry_max_seconds", ValueKind::Number),
+    key("delivery.quarantine_probe_seconds", ValueKind::Number),
+    key("delivery.brake_share", ValueKind::Number),
+    key("delivery.brake_minimum", ValueKind::Whole),
 ];
 
-impl Key {
+impl ConfigKey {
     /// Its name in the environment: `SIMO_FCM__BASE_URL`.
     pub fn variable(self) -> String {
         format!("SIMO_{}", self.path.to_uppercase().replace('.', "__"))
     }
 }
 
-/// The known variable that `name` was probably meant to be: nearly the same, with more behind it (`SIMO_DATABASE_URL`),
-/// without its section (`SIMO_SERVICE_ACCOUNT`), or another key of one (`SIMO_FCM__TIMEOUT`). Others that begin with `SIMO_`
-/// are let alone: they belong to the other programs, or to whoever runs this one.
+/// The known variable that `name` probably means: nearly the same, with a suffix (`SIMO_DATABASE_URL`), without its section
+/// (`SIMO_SERVICE_ACCOUNT`), or another key of a section (`SIMO_FCM__TIMEOUT`). Other variables that begin with `SIMO_` are
+/// ignored: they belong to the other programs, or to the person who runs this one.
 pub(super) fn mistyped(name: &str) -> Option<String> {
     if !is_foreign(name) {
         return None;
@@ -103,7 +103,7 @@ pub(super) fn mistyped(name: &str) -> Option<String> {
     known().filter(is_meant).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
-/// Whether a variable looks like a setting, and is neither one nor known to be for somebody else.
+/// Whether a variable looks like a setting, but is neither one nor known to belong to another program.
 pub fn is_foreign(name: &str) -> bool {
     let others =
         ["SIMO_CONFIG", "SIMO_URL", "SIMO_TOKEN", "SIMO_CLIENT", "SIMO_CONTEXT", "SIMO_LANG", "SIMO_CA"];
@@ -111,12 +111,13 @@ pub fn is_foreign(name: &str) -> bool {
     name.starts_with("SIMO_") && !others.contains(&name) && !is_of_kubernetes(name) && !is_known()
 }
 
-/// What Kubernetes sets for services whose names begin with `simo`: `SIMO_SERVICE_HOST`, `SIMO_PORT_7466_TCP_ADDR`.
+/// Variables that Kubernetes sets for services whose names begin with `simo`: `SIMO_SERVICE_HOST`,
+/// `SIMO_PORT_7466_TCP_ADDR`.
 fn is_of_kubernetes(name: &str) -> bool {
     name.contains("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.contains("_PORT")
 }
 
-/// The known key most like `path`, if any is like it at all; of a name without a dot also a section.
+/// The known key most like `path`, if any is similar; for a name without a dot also a section.
 pub(super) fn nearest(path: &str) -> Option<&'static str> {
     let sections =
         KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0)).filter(|_| !path.contains('.'));
@@ -138,7 +139,7 @@ mod tests {
     use super::KEYS;
     use crate::config::Config;
 
-    /// The manuals' rows: keys and defaults, of those that are written as code.
+    /// The manual's rows: keys and defaults written as code.
     fn manual(text: &str) -> Vec<(&str, Option<&str>)> {
         text.lines()
             .filter_map(|line| {

@@ -1,4 +1,4 @@
-//! Reading the configuration from its sources, each overriding the one before.
+//! Loads the configuration from its sources, each overriding the one before.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,7 +9,7 @@ use super::{
     Config, KEYS,
     check::{check, library_says, parse},
     error::{ConfigError, Source},
-    keys::{Kind, mistyped, nearest},
+    keys::{ValueKind, mistyped, nearest},
 };
 
 /// Loads the configuration: defaults, `file`, `variables` of the environment, `flags` (key and value).
@@ -44,7 +44,7 @@ pub fn load(
     }
     for (path, text) in flags {
         let source = Source::Flag(path);
-        let kind = KEYS.iter().find(|key| key.path == *path).map_or(Kind::Text, |key| key.kind);
+        let kind = KEYS.iter().find(|key| key.path == *path).map_or(ValueKind::Text, |key| key.kind);
         set(&mut table, path, typed(text, kind, path, &source)?);
         check(&table, &source)?;
     }
@@ -87,23 +87,25 @@ fn is_section(path: &str) -> bool {
     KEYS.iter().any(|key| key.path.starts_with(&format!("{path}.")))
 }
 
-fn typed(text: &str, kind: Kind, key: &str, from: &Source) -> Result<Value, ConfigError> {
+fn typed(text: &str, kind: ValueKind, key: &str, from: &Source) -> Result<Value, ConfigError> {
     let wrong = |expected: &str, in_russian: &str| ConfigError::Value {
         from: from.clone(),
         key: key.to_owned(),
         detail: text!("`{text}` is not {expected}", "`{text}` не {in_russian}"),
     };
     match kind {
-        Kind::Text => Ok(Value::String(text.to_owned())),
-        Kind::Whole => text.parse().map(Value::Integer).map_err(|_| wrong("a whole number", "целое число")),
-        Kind::Switch => {
+        ValueKind::Text => Ok(Value::String(text.to_owned())),
+        ValueKind::Whole => {
+            text.parse().map(Value::Integer).map_err(|_| wrong("a whole number", "целое число"))
+        }
+        ValueKind::Switch => {
             text.parse().map(Value::Boolean).map_err(|_| wrong("true or false", "true и не false"))
         }
-        Kind::List => {
+        ValueKind::List => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             Ok(Value::Array(parts.map(|part| Value::String(part.to_owned())).collect()))
         }
-        Kind::Number => text.parse().map(Value::Float).map_err(|_| wrong("a number", "число")),
+        ValueKind::Number => text.parse().map(Value::Float).map_err(|_| wrong("a number", "число")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The settings of Web Push, and in whose name it is sent.
+//! Settings of Web Push, and the subject under which it sends.
 
 use std::path::PathBuf;
 
@@ -8,23 +8,24 @@ use simo_common::{lang::Text, text};
 use super::Config;
 use crate::channel::webpush::check_subject;
 
-/// Web Push. The channel is on where it is known in whose name it sends: by its `subject`, or by the `public_url`.
+/// Web Push. The channel is on if it has a contact: its `subject`, or the `public_url`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebPush {
     /// Whether the channel may be on at all.
     pub enabled: bool,
-    /// Whom push services may write to, as `mailto:it@example.org` or an https URL; the `public_url` unless said otherwise.
+    /// The contact for push services, such as `mailto:it@example.org` or an https URL; by default the `public_url`.
     pub subject: Option<String>,
-    /// Hosts, or hosts and ports, of push services besides those of the browsers' makers; their addresses may be private.
+    /// Hosts, with or without ports, of push services besides those of the browsers' makers; their addresses may be
+    /// private.
     pub allowed_hosts: Vec<String>,
     /// HTTP/2 connections to each push service.
     pub connections: usize,
-    /// Pushes under way on each connection.
+    /// Pushes in progress on each connection.
     pub streams_per_connection: usize,
     /// Seconds that a push may take.
     pub timeout_seconds: f64,
-    /// An HTTP proxy on the way out. It resolves names: behind one, addresses are not looked at.
+    /// An HTTP proxy for outgoing connections. It resolves names, so addresses behind it are not checked.
     pub proxy: Option<String>,
     /// A PEM file with CA certificates to trust besides the system's.
     pub ca: Option<PathBuf>,
@@ -46,7 +47,7 @@ impl Default for WebPush {
 }
 
 impl Config {
-    /// In whose name Web Push is sent.
+    /// The subject under which Web Push is sent.
     ///
     /// # Errors
     /// Why the channel is off.

@@ -1,5 +1,5 @@
-//! The brake: when an unlikely share of a provider's phones is reported dead within an hour, the reports are not
-//! believed any more. A wrong project file would otherwise wipe out every phone.
+//! The brake: when an implausible share of a provider's phones is reported dead within an hour, the reports are not
+//! believed any more. Otherwise a wrong project file would wipe out every phone.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::store::DeviceNo;
 
 const WINDOW: i64 = time::HOUR;
 
-/// How often what is older is forgotten.
+/// How often older reports are dropped.
 const FORGET_EVERY: i64 = time::SECOND;
 
 /// Addresses that were reported dead lately.
@@ -24,7 +24,7 @@ pub(super) struct Brake {
 }
 
 impl Brake {
-    /// A brake that knows of `dead`: devices, and when they were reported.
+    /// A brake that starts with `dead`: devices, and when they were reported.
     pub(super) fn new(config: &config::Delivery, dead: impl IntoIterator<Item = (DeviceNo, i64)>) -> Self {
         Self {
             share: config.brake_share,
@@ -34,12 +34,12 @@ impl Brake {
         }
     }
 
-    /// Whether so many of `devices` have died that a further report is not believed.
+    /// Whether so many of `devices` have died that further reports are not believed.
     pub(super) fn holds(&mut self, now: i64, devices: u64) -> bool {
         if !(self.forgotten_at..self.forgotten_at.saturating_add(FORGET_EVERY)).contains(&now) {
             self.forgotten_at = now;
             self.dead.retain(|_, at| {
-                // Reported when the clock was ahead: from now on it counts for an hour, and no longer.
+                // Reported while the clock was ahead: counts for an hour from now, and no longer.
                 *at = (*at).min(now);
                 *at > now - WINDOW
             });
@@ -48,20 +48,20 @@ impl Brake {
         dead >= self.minimum.max(1) && dead as f64 > self.share * devices as f64
     }
 
-    /// A device was reported dead. Returns whether the report is not to be believed. Those that are not count all the
-    /// same: the brake holds for as long as the reports go on.
+    /// Records a report that a device is dead, and returns whether it is not believed. Disbelieved reports count too: the
+    /// brake holds for as long as they go on.
     pub(super) fn report(&mut self, now: i64, device_no: DeviceNo, devices: u64) -> bool {
         let holds = self.holds(now, devices);
         self.dead.insert(device_no, now);
         holds
     }
 
-    /// A device that was reported dead lives.
+    /// A device that was reported dead works.
     pub(super) fn lives(&mut self, device_no: DeviceNo) {
         self.dead.remove(&device_no);
     }
 
-    /// How many were reported dead lately.
+    /// The number of devices reported dead lately.
     pub(super) fn dead(&self) -> usize {
         self.dead.len()
     }

@@ -1,6 +1,6 @@
-//! Which channels there are to dispatch by: those that are configured.
+//! Starts the configured channels.
 //!
-//! A channel that cannot be set up is an alarm and no reason not to serve: what is accepted waits for it.
+//! A channel that cannot be set up raises an alarm, but simod serves all the same: accepted messages wait for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::{
     store,
 };
 
-/// After the database could not say what the channel needs.
+/// Pause before the database is asked again for the channel's key.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// Starts what runs beside the API, on `tracker`; all of it ends after the shutdown.
+/// Starts channels and duties on `tracker`; all of them end after the shutdown.
 pub(crate) async fn start(app: &Arc<App>, tracker: &TaskTracker) {
     health::show(app, ChannelKind::Stream, "ok", None);
     match Fcm::new(&app.config.fcm, app.clock().clone()) {
@@ -31,7 +31,7 @@ pub(crate) async fn start(app: &Arc<App>, tracker: &TaskTracker) {
     match app.config.webpush_subject() {
         Ok(subject) => start_webpush(app, tracker, subject).await,
         Err(why) => {
-            // Browsers open the app there, and would never ring.
+            // Browsers open the app there, but would never ring.
             if app.config.webpush.enabled && app.config.origin().is_some() {
                 tracing::warn!("Web Push is off: {}", why.en);
             }
@@ -41,7 +41,7 @@ pub(crate) async fn start(app: &Arc<App>, tracker: &TaskTracker) {
     sweep::start(app, tracker);
 }
 
-/// Web Push needs the installation's key. The first try is made before anybody asks for it.
+/// Web Push needs the installation's key. It is first tried before the API serves apps that need the key.
 async fn start_webpush(app: &Arc<App>, tracker: &TaskTracker, subject: String) {
     match vapid_key(app).await {
         Ok(key) => push_with(app, tracker, &key, subject),
@@ -72,7 +72,7 @@ fn push_with(app: &Arc<App>, tracker: &TaskTracker, key: &Arc<VapidKey>, subject
     }
 }
 
-/// The installation's key, which is made where there is none.
+/// The installation's key; made if there is none.
 async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, NoKey> {
     let private = if let Some(known) = app.store.vapid_key().await? {
         known
@@ -83,7 +83,7 @@ async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, NoKey> {
     VapidKey::read(&private).map(Arc::new).ok_or(NoKey::Unreadable)
 }
 
-/// Why there is none.
+/// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 enum NoKey {
     #[error(transparent)]

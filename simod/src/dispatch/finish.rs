@@ -1,4 +1,4 @@
-//! Storing how pushes went, many in one transaction.
+//! Stores pushes' results, many in one transaction.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ use crate::{
     store::{Error, Finished, Store},
 };
 
-/// How many results one transaction takes.
+/// The most results in one transaction.
 const BATCH: usize = 512;
 
-/// Between two attempts to store a batch while the database is away.
+/// Pauses between attempts to store a batch while the database is down.
 const WAITS: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(2);
 
-/// A result to be stored, and the permit that comes free with it.
+/// A result to be stored, and the permit that it frees.
 #[derive(Debug)]
 pub(super) struct Done {
     /// The result.
@@ -28,7 +28,7 @@ pub(super) struct Done {
     pub(super) permit: Permit,
 }
 
-/// Starts storing results. `freed` is notified when permits have come back.
+/// Starts storing results. `freed` is notified when permits come back.
 pub(super) fn batcher(app: &App, tracker: &TaskTracker, freed: Arc<Notify>) -> Batcher<Done, ()> {
     let (committing, sizes) = (app.store.clone(), app.metrics.finish_batches.clone());
     let (store, wake) = (app.store.clone(), app.wake.clone());
@@ -61,13 +61,13 @@ pub(super) fn batcher(app: &App, tracker: &TaskTracker, freed: Arc<Notify>) -> B
     )
 }
 
-/// Stores a batch, however long the database is away: what a provider took must not be sent again.
+/// Stores a batch, however long the database is down: a push that a provider accepted must not be sent again.
 async fn commit(store: &Store, batch: &[Finished]) {
     if let Err(error) = persist(store, batch).await {
         tracing::error!(%error, pushes = batch.len(), "results of pushes cannot be stored together");
         for finished in batch {
             if let Err(error) = persist(store, std::slice::from_ref(finished)).await {
-                // It stays claimed, and is sent again after the next start.
+                // The push stays claimed, and is sent again after the next start.
                 tracing::error!(%error, push = ?finished, "the result of a push cannot be stored");
             }
         }

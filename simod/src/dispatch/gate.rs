@@ -1,6 +1,6 @@
-//! Whether a provider is open, and how wide. A used-up quota closes it for a while, then it opens half as wide and widens
-//! with each push that gets through. A wrong configuration closes it until one push has got through. Pure: time and
-//! chance come in as values.
+//! Whether a provider is open, and how wide. An exhausted quota closes it for a while; then it opens half as wide, and
+//! widens with each successful push. A wrong configuration closes it until one push gets through. Pure: time and randomness
+//! come in as values.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::store::DeviceNo;
 
 use super::retry::{Policy, QUOTA_PAUSE, after, asked_for};
 
-/// So many failures without a success in between, or of so many phones, say that something is wrong with more than one phone.
+/// This many failures without a success in between, or failing phones, mean that more than one phone is affected.
 const IN_A_ROW: u32 = 5;
 
 /// The state of one provider's gate.
@@ -16,29 +16,30 @@ const IN_A_ROW: u32 = 5;
 pub(super) struct Gate {
     permits: usize,
     policy: Policy,
-    /// How many pushes may be under way.
+    /// How many pushes may be in progress.
     width: usize,
-    /// One push finds out whether the configuration is right again.
+    /// A single push tests whether the configuration is right again.
     probing: bool,
-    /// When it was closed, and until when. A time before that is one of a clock that was set back: it has waited.
+    /// When it was closed, and until when. An earlier current time means that the clock was set back: the gate has waited
+    /// long enough.
     from: i64,
     until: i64,
-    /// How often in a row it was closed.
+    /// How many times in a row it has been closed.
     closed: u32,
     /// Pushes in a row that got no answer.
     failed: u32,
-    /// Phones whose pushes got an answer that blames the configuration for this phone, since one got through. A phone says
-    /// itself where it is found: one alone, however often it fails, must not close the way to the others.
+    /// Phones whose pushes failed, since the last success, with an answer that blames the configuration for this phone.
+    /// Phones supply their own addresses: one alone, however often it fails, must not close the gate for the others.
     suspects: Vec<DeviceNo>,
     trouble: Option<Trouble>,
 }
 
-/// What is wrong with the provider.
+/// A provider's trouble.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trouble {
-    /// Whether somebody must do something about it.
+    /// Whether a person must act.
     pub(super) alarm: bool,
-    /// What the provider said.
+    /// The provider's answer.
     pub(super) answer: String,
 }
 
@@ -59,7 +60,7 @@ impl Gate {
         }
     }
 
-    /// How many pushes may be under way now.
+    /// How many pushes may be in progress now.
     pub(super) fn width(&self, now: i64) -> usize {
         match (self.is_closed(now), self.probing) {
             (true, _) => 0,
@@ -77,19 +78,19 @@ impl Gate {
         (self.from..self.until).contains(&now)
     }
 
-    /// What is wrong, if anything is.
+    /// The current trouble.
     pub(super) fn trouble(&self) -> Option<&Trouble> {
         self.trouble.as_ref()
     }
 
-    /// Whether push after push fails, and none of them is to find out when that is over.
+    /// Whether push after push fails, and no probe is due that would end this.
     pub(super) fn is_failing(&self) -> bool {
         self.failed >= IN_A_ROW && !self.probing
     }
 
-    /// The provider took a push, or said something about it alone: the way is free.
+    /// The provider accepted a push, or refused it for its own sake: the way is free.
     pub(super) fn passed(&mut self, now: i64) {
-        // What was under way when it closed does not open it.
+        // Pushes that were in progress when it closed do not open it.
         if self.is_closed(now) {
             return;
         }
@@ -101,31 +102,31 @@ impl Gate {
         self.trouble = None;
     }
 
-    /// A quota is used up. Returns when it opens.
+    /// A quota is exhausted. Returns when the gate opens.
     pub(super) fn exhausted(&mut self, now: i64, asked: Option<Duration>, answer: &str, sample: f64) -> i64 {
         if !self.is_closed(now) {
             self.width = (self.width / 2).max(1);
         }
-        // From a minute, doubling.
+        // One minute, doubling each time.
         let wait = asked.unwrap_or(QUOTA_PAUSE * 2_u32.pow(self.closed.min(4)));
         self.close(now, asked_for(wait, sample), false, answer)
     }
 
-    /// Nobody can be sent anything, for want of a way to the provider. Returns when to look again: as soon as after any
-    /// broken connection, since a network that was down for a moment must not hold up alarms for long.
+    /// The provider cannot be reached at all. Returns when to try again: as soon as after any broken connection, because a
+    /// short network failure must not hold up alarms for long.
     pub(super) fn unreachable(&mut self, now: i64, answer: &str, sample: f64) -> i64 {
         self.probing = true;
         self.close(now, self.policy.back_off(self.closed, sample), self.closed > 0, answer)
     }
 
-    /// The configuration is wrong for everyone. Returns when to look again.
+    /// The configuration is wrong for everyone. Returns when to try again.
     pub(super) fn misconfigured(&mut self, now: i64, answer: &str, sample: f64) -> i64 {
         self.probing = true;
         self.close(now, self.policy.back_off(self.closed, sample), true, answer)
     }
 
-    /// The configuration may be wrong for this phone alone; for everyone, when phone after phone is told so. Returns when to
-    /// look again with this phone if so: later than with others, which may be right.
+    /// The configuration may be wrong for this phone alone; if phone after phone fails so, for everyone. In that case
+    /// returns when to try this phone again: later than others, which may be right.
     pub(super) fn suspected(
         &mut self,
         now: i64,
@@ -144,7 +145,7 @@ impl Gate {
         Some(opens_at + (opens_at - now))
     }
 
-    /// There was no answer, or none of use. Pushes go on trying, each in its own time.
+    /// There was no answer, or a useless one. Pushes keep trying, each on its own schedule.
     pub(super) fn broken(&mut self, answer: &str) {
         self.failed = self.failed.saturating_add(1);
         if self.failed >= IN_A_ROW && self.trouble.is_none() {
@@ -153,7 +154,7 @@ impl Gate {
     }
 
     fn close(&mut self, now: i64, wait: Duration, alarm: bool, answer: &str) -> i64 {
-        // Many pushes under way learn the same: that is one closing.
+        // Many pushes in progress fail for the same reason: count that as one closing.
         if !self.is_closed(now) {
             self.closed = self.closed.saturating_add(1);
             (self.from, self.until) = (now, after(now, wait));

@@ -1,10 +1,10 @@
-//! How the channels are, for `/readyz` and the log.
+//! The channels' health, for `/readyz` and the log.
 
 use simo_common::api::service::ChannelHealth;
 
 use crate::{app::App, channel::ChannelKind};
 
-/// Shows a channel's health, and logs it when it has changed.
+/// Publishes a channel's health, and logs changes.
 pub(super) fn show(app: &App, channel: ChannelKind, state: &str, detail: Option<String>) {
     let health = ChannelHealth { channel: channel.to_string(), state: state.to_owned(), detail };
     let mut before = None;

@@ -1,35 +1,34 @@
-//! What a provider's answers tell beyond the single push: when to pause, which addresses to believe dead, what to tell
-//! people.
+//! What a provider's answers mean beyond the single push: when to pause, which addresses to believe dead, what to report.
 
 use std::collections::{HashMap, HashSet};
 
 use simo_common::time;
 
 use super::{brake::Brake, gate::Gate, retry::Try};
-use crate::channel::{Failure, Scope};
+use crate::channel::{Failure, FailureScope};
 use crate::store::DeviceNo;
 
-/// How long after a probe was stored other pushes of its device may still know the state before.
+/// How long after a probe was stored its device's other pushes may still have been claimed in the state before.
 const PROBE_SETTLES: i64 = time::SECOND;
 
 /// How long an alarm that concerned single pushes is shown.
 const NOTICE_FOR: i64 = time::HOUR;
 
-/// Whether a moment is no farther ahead than what ends then can last: else the clock was set back since.
+/// Whether an end is as near as it can be; otherwise the clock was set back since.
 pub(super) fn is_near(until: i64, now: i64, longest: i64) -> bool {
     until - now <= longest
 }
 
-/// What the answers so far tell about the provider.
+/// State learned from a provider's answers.
 #[derive(Debug)]
 pub(super) struct Learned {
     pub(super) gate: Gate,
     pub(super) brake: Brake,
-    /// Quarantined devices that are being probed, and until when no further push probes them.
+    /// Quarantined devices that are being probed, and until when no other push may probe them.
     probing: HashMap<DeviceNo, i64>,
-    /// Devices one of whose pushes waits for reasons of its own.
+    /// Devices with a push that waits for reasons of its own.
     waiting: HashSet<DeviceNo>,
-    /// How many devices the provider has, and when they were counted.
+    /// The provider's device count, and when it was taken.
     pub(super) devices: u64,
     pub(super) counted_at: i64,
     /// An alarm that concerns single pushes, and until when it is shown.
@@ -37,7 +36,7 @@ pub(super) struct Learned {
 }
 
 impl Learned {
-    /// Nothing yet.
+    /// Nothing learned yet.
     pub(super) fn new(gate: Gate, brake: Brake) -> Self {
         Self {
             gate,
@@ -50,8 +49,8 @@ impl Learned {
         }
     }
 
-    /// Whether a push may probe a quarantined device: one at a time, and none that was claimed before the last one's
-    /// result was stored.
+    /// Whether a push may probe a quarantined device: one at a time, and none claimed before the last probe's result was
+    /// stored.
     pub(super) fn begin_probe(&mut self, device_no: DeviceNo, now: i64) -> bool {
         self.probing
             .retain(|_, until| now < *until && (*until == i64::MAX || is_near(*until, now, PROBE_SETTLES)));
@@ -62,24 +61,24 @@ impl Learned {
         is_first
     }
 
-    /// The result of a device's probe was stored.
+    /// Called when the result of a device's probe is stored.
     pub(super) fn settle_probe(&mut self, device_no: DeviceNo, now: i64) {
         self.probing.insert(device_no, now + PROBE_SETTLES);
     }
 
-    /// A push of this device waits; unless it does so for the provider, which makes it due when it opens.
+    /// A push of this device waits. Ignored if the provider is closed, which makes its pushes due when it opens.
     pub(super) fn waits(&mut self, device_no: DeviceNo, now: i64) {
         if self.gate.opens_at(now).is_none() {
             self.waiting.insert(device_no);
         }
     }
 
-    /// A push of this device got through. Whether others have waited.
+    /// A push of this device got through. Returns whether others have waited.
     pub(super) fn has_waited(&mut self, device_no: DeviceNo) -> bool {
         self.waiting.remove(&device_no)
     }
 
-    /// Learns from a failure, and completes what the verdict needs to know.
+    /// Learns from a failure, and adds to `attempt` what the verdict needs.
     pub(super) fn take_note(&mut self, failure: &Failure, device_no: DeviceNo, attempt: &mut Try) {
         let Try { now, sample, .. } = *attempt;
         match failure {
@@ -92,24 +91,24 @@ impl Learned {
                 self.gate.passed(now);
                 attempt.braked = self.brake.report(now, device_no, self.devices);
             }
-            Failure::Paused { scope: Scope::Device, .. } => self.gate.passed(now),
-            Failure::Paused { scope: Scope::Provider, after, answer } => {
+            Failure::Paused { scope: FailureScope::Device, .. } => self.gate.passed(now),
+            Failure::Paused { scope: FailureScope::Provider, after, answer } => {
                 attempt.reopens_at = Some(self.gate.exhausted(now, *after, answer, sample));
             }
             Failure::Unreachable { answer } => {
                 attempt.reopens_at = Some(self.gate.unreachable(now, answer, sample));
             }
-            Failure::Misconfigured { scope: Scope::Device, answer } => {
+            Failure::Misconfigured { scope: FailureScope::Device, answer } => {
                 attempt.reopens_at = self.gate.suspected(now, device_no, answer, sample);
                 self.notice = Some((now + NOTICE_FOR, answer.clone()));
             }
-            Failure::Misconfigured { scope: Scope::Provider, answer } => {
+            Failure::Misconfigured { scope: FailureScope::Provider, answer } => {
                 attempt.reopens_at = Some(self.gate.misconfigured(now, answer, sample));
             }
         }
     }
 
-    /// The provider's state and what is wrong with it, for people.
+    /// The provider's state and trouble, for people.
     pub(super) fn health(&mut self, now: i64) -> (&'static str, Option<String>) {
         let closed = self.gate.opens_at(now);
         let mut alarm = false;

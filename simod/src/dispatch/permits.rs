@@ -1,4 +1,4 @@
-//! The permits of a channel: each push under way holds one, until its result is committed.
+//! The permits of a channel: each push in progress holds one, until its result is committed.
 
 use std::{
     collections::HashMap,
@@ -7,32 +7,32 @@ use std::{
 
 use crate::store::ClientNo;
 
-/// Who holds how many permits.
+/// The permits held, by client.
 #[derive(Debug, Default)]
 pub(super) struct Permits {
     held: Mutex<HashMap<ClientNo, usize>>,
 }
 
 impl Permits {
-    /// How many are held, and by which clients.
+    /// The number of held permits, in total and by client.
     pub(super) fn held(&self) -> (usize, HashMap<ClientNo, usize>) {
         let held = self.lock().clone();
         (held.values().sum(), held)
     }
 
-    /// Takes one for a push of a client. Whoever takes them looks at [`Permits::held`] first: only he takes any.
+    /// Takes a permit for a client's push. Only one task takes permits, and checks [`Permits::held`] first.
     pub(super) fn take(self: &Arc<Self>, client_no: ClientNo) -> Permit {
         *self.lock().entry(client_no).or_default() += 1;
         Permit { permits: self.clone(), client_no }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ClientNo, usize>> {
-        // Nothing panics between changes, and a poisoned map would still be a map.
+        // Nothing panics between changes, so a poisoned map is still valid.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A permit; dropped, it is free again.
+/// A permit; freed when dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     permits: Arc<Permits>,

@@ -1,4 +1,4 @@
-//! One provider of a channel: what its answers have told, and how many pushes are on their way to it.
+//! One provider of a channel: what its answers have taught us, and how many of its pushes are in progress.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{config, metrics::ChannelMetrics, store::PushResult};
 
-/// A provider from which no push gets through may hold one in so many of the channel's permits.
+/// A provider with only failing pushes may hold one in this many of the channel's permits.
 const FAILING: usize = 8;
 
-/// A provider. What happens to it concerns no other one's phones.
+/// A provider. Its trouble does not affect the phones of others.
 #[derive(Debug)]
 pub(super) struct Provider {
     /// `None` where the channel has only one.
@@ -23,14 +23,14 @@ pub(super) struct Provider {
     pub(super) metrics: ChannelMetrics,
     learned: Mutex<Learned>,
     policy: Policy,
-    /// How many pushes may be on their way while none gets through: others need their permits.
+    /// How many pushes may be in progress while none gets through: other providers need the permits.
     most_failing: usize,
-    /// Each push on its way holds one more.
+    /// Each push in progress holds a clone.
     under_way: Arc<()>,
 }
 
 impl Provider {
-    /// A provider of which nothing is known.
+    /// A provider without history.
     pub(super) fn new(
         name: Option<String>,
         permits: usize,
@@ -43,15 +43,15 @@ impl Provider {
         Self { name, metrics, learned, policy, most_failing, under_way: Arc::default() }
     }
 
-    /// What it has told so far.
+    /// The state learned so far.
     pub(super) fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a push through, which holds what is returned while it is on its way.
+    /// Lets a push through; it holds the returned value while it is in progress.
     ///
     /// # Errors
-    /// The provider takes none now: the push waits until it may, and that is no try.
+    /// The provider is closed or full: the push waits, and no try is counted.
     pub(super) fn admit(&self, now: i64, accepted_at: i64) -> Result<Arc<()>, PushResult> {
         let Learned { gate, .. } = &*self.learned();
         let most = if gate.is_failing() { self.most_failing } else { usize::MAX };
@@ -60,8 +60,8 @@ impl Provider {
         }
         let sample = rand::random();
         let wait = match gate.opens_at(now) {
-            // The pushes that closed the gate try it when it opens. If the whole queue came due in that moment, other providers'
-            // pushes would wait behind it.
+            // The pushes that closed the gate try it when it opens. If the whole queue came due in that moment, other
+            // providers' pushes would wait behind it.
             Some(opens_at) => jittered((opens_at - now) as f64 / time::SECOND as f64, sample),
             None if gate.is_failing() => self.policy.hold(now - accepted_at, sample),
             None => self.policy.back_off(0, sample),
@@ -86,7 +86,7 @@ mod tests {
         Provider::new(name.map(str::to_owned), 16, &config::Delivery::default(), metrics)
     }
 
-    /// How many pushes it lets through, and when those that it does not are due.
+    /// How many pushes are admitted, and when the others are due.
     fn admitted(provider: &Provider, now: i64) -> (usize, Vec<i64>) {
         let mut under_way = Vec::new();
         let mut due = Vec::new();

@@ -1,4 +1,4 @@
-//! What becomes of a push that a channel did not deliver. Pure: time and chance come in as values.
+//! What to do with a push that a channel did not deliver. Pure: time and randomness come in as values.
 
 use std::time::Duration;
 
@@ -10,16 +10,17 @@ use crate::{
     store::{DeviceEffect, PushResult},
 };
 
-/// How long a used-up quota is left alone when the provider does not say.
+/// The pause after an exhausted quota when the provider names none.
 pub(super) const QUOTA_PAUSE: Duration = Duration::from_mins(1);
 
 /// The shortest pause that a provider can ask for: some answer `Retry-After: 0`.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How much later than planned a try may come, as a share of the wait: what failed together is not tried together.
+/// How much later than planned a try may come, as a share of the wait: pushes that failed together are not retried
+/// together.
 const JITTER: f64 = 0.5;
 
-/// The part of a pause that the provider asked for whose share counts: a long pause needs no long spread.
+/// Jitter on a pause that the provider asked for is a share of at most this: a long pause needs no long spread.
 const LONGEST_SPREAD: Duration = Duration::from_secs(10);
 
 /// How long to wait between tries.
@@ -29,7 +30,7 @@ pub(super) struct Policy {
     most: Duration,
 }
 
-/// What is known when a try has failed.
+/// The facts about a failed try.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Try {
     /// Counted tries before this one.
@@ -40,11 +41,11 @@ pub(super) struct Try {
     pub(super) now: i64,
     /// It was the probe of a quarantined address.
     pub(super) probe: bool,
-    /// Too many addresses died lately for this one to be believed.
+    /// Too many addresses have died lately to believe this one.
     pub(super) braked: bool,
-    /// When the provider opens again, if this failure closed it.
+    /// When the provider opens again, if this failure has closed it.
     pub(super) reopens_at: Option<i64>,
-    /// Chance, from 0 to 1.
+    /// A random number from 0 to 1.
     pub(super) sample: f64,
 }
 
@@ -54,22 +55,22 @@ impl Policy {
         Self { first, most: Duration::from_secs_f64(config.retry_max_seconds).max(first) }
     }
 
-    /// The wait after `failures` in a row before this one: doubling from the first to the most, and up to half as much
-    /// again by chance.
+    /// The wait after `failures` earlier failures in a row: doubling from the first to the most, plus up to half as much at
+    /// random.
     pub(super) fn back_off(self, failures: u32, sample: f64) -> Duration {
         let doubled = self.first.as_secs_f64() * 2_f64.powi(failures.min(64) as i32);
         jittered(doubled.min(self.most.as_secs_f64()), sample)
     }
 
-    /// The wait of a push that fails through no fault of its own, so that its tries do not tell how often it did: as
-    /// long again as it has waited already.
+    /// The wait of a push that fails through no fault of its own; its tries are not counted. As long again as it has waited
+    /// already.
     pub(super) fn hold(self, waited_us: i64, sample: f64) -> Duration {
         let waited = Duration::from_micros(waited_us.max(0) as u64);
         jittered(waited.clamp(self.first, self.most).as_secs_f64(), sample)
     }
 }
 
-/// The verdict on a failed try.
+/// The result of a failed try.
 pub(super) fn verdict(failure: Failure, attempt: Try, policy: Policy) -> PushResult {
     let Try { now, sample, .. } = attempt;
     let hold = || after(now, policy.hold(now - attempt.accepted_at, sample));
@@ -109,7 +110,7 @@ pub(super) fn verdict(failure: Failure, attempt: Try, policy: Policy) -> PushRes
     }
 }
 
-/// A pause that the provider asked for, never shorter.
+/// The pause that the provider asked for, plus jitter.
 pub(super) fn asked_for(asked: Duration, sample: f64) -> Duration {
     let asked = asked.max(SHORTEST_PAUSE);
     asked + asked.min(LONGEST_SPREAD).mul_f64(JITTER * sample)
@@ -129,7 +130,7 @@ mod tests {
     use simo_common::time::SECOND;
 
     use super::*;
-    use crate::channel::Scope;
+    use crate::channel::FailureScope;
 
     const NOW: i64 = 1_795_600_000 * SECOND;
 
@@ -169,7 +170,7 @@ mod tests {
         Failure::DeadAddress { answer: answer() }
     }
 
-    fn paused(scope: Scope, after: Option<u64>) -> Failure {
+    fn paused(scope: FailureScope, after: Option<u64>) -> Failure {
         Failure::Paused { scope, after: after.map(Duration::from_secs), answer: answer() }
     }
 
@@ -189,18 +190,18 @@ mod tests {
 
     #[test]
     fn a_quota_costs_no_try() {
-        assert_eq!(retried(paused(Scope::Device, Some(5)), attempt()), (5, false));
-        assert_eq!(retried(paused(Scope::Device, None), attempt()), (60, false));
+        assert_eq!(retried(paused(FailureScope::Device, Some(5)), attempt()), (5, false));
+        assert_eq!(retried(paused(FailureScope::Device, None), attempt()), (60, false));
         let closed = Try { reopens_at: Some(NOW + 77 * SECOND), ..attempt() };
-        assert_eq!(retried(paused(Scope::Provider, Some(5)), closed), (77, false));
+        assert_eq!(retried(paused(FailureScope::Provider, Some(5)), closed), (77, false));
     }
 
     #[test]
     fn a_wrong_configuration_touches_no_phone_and_costs_no_try() {
         let failure = |scope| Failure::Misconfigured { scope, answer: answer() };
-        assert_eq!(retried(failure(Scope::Device), attempt()), (10, false));
+        assert_eq!(retried(failure(FailureScope::Device), attempt()), (10, false));
         let old = Try { accepted_at: NOW - 120 * SECOND, ..attempt() };
-        assert_eq!(retried(failure(Scope::Device), old), (120, false));
+        assert_eq!(retried(failure(FailureScope::Device), old), (120, false));
     }
 
     #[test]
@@ -247,7 +248,7 @@ mod tests {
             asked in proptest::option::of(0_u64..100_000),
         ) {
             let attempt = Try { tries, accepted_at: NOW - age, sample, ..attempt() };
-            for failure in [retry(asked), paused(Scope::Device, asked)] {
+            for failure in [retry(asked), paused(FailureScope::Device, asked)] {
                 let result = verdict(failure, attempt, policy());
                 let PushResult::Retry { due_at, .. } = result else { panic!("{result:?}") };
                 prop_assert!(due_at >= NOW + SECOND);

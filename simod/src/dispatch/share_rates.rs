@@ -1,12 +1,11 @@
-//! What is counted in memory is put together with the other instances, what was refused is written, and what tokens are limited
-//! to is read: once a second.
+//! Once a second: combines the counts in memory with other instances', writes refused attempts, and reads tokens' limits.
 
 use crate::{
     app::App,
     store::{Result, Store},
 };
 
-/// Tells what this instance has counted, learns what all have, and keeps what was refused.
+/// Submits this instance's counts, reads the totals, and writes refused attempts.
 pub(super) async fn step(app: &App) -> Result<()> {
     let store: &Store = &app.store;
     app.learn_limits().await?;

@@ -1,4 +1,4 @@
-//! Periodic duties, each a loop of small steps that others of its kind may interrupt: no step holds the writer long.
+//! Periodic duties, each a loop of small steps: no step holds the writer for long.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,48 +13,48 @@ use crate::{
     store::{Result, StreamCursor, Stride},
 };
 
-/// What is done again and again.
+/// A periodic duty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Duty {
-    /// Large audiences become deliveries.
+    /// Expands large audiences into deliveries.
     Expand,
-    /// Scheduled messages come due.
+    /// Releases scheduled messages that are due.
     Release,
-    /// Deliveries run out.
+    /// Expires deliveries.
     Expire,
-    /// What follows from a commit in many steps goes on.
+    /// Continues a commit's follow-up work, in many steps.
     Follow,
-    /// Pushes of streams run out.
+    /// Closes expired pushes of streams.
     CloseStreams,
-    /// Keys, events, failed pairings and invitations are forgotten.
+    /// Deletes old keys, events, failed pairings and invitations.
     ForgetOld,
-    /// History is forgotten.
+    /// Deletes old history.
     ForgetHistory,
-    /// The file becomes smaller.
+    /// Shrinks the database file.
     Vacuum,
-    /// What was committed moves from the log into the file.
+    /// Copies commits from the write-ahead log into the database file.
     Checkpoint,
-    /// What is counted in memory is shared, and what was refused is kept.
+    /// Shares the counts in memory, and writes refused attempts and posts.
     Share,
-    /// Counts of minutes that are over are forgotten.
+    /// Deletes counts of past minutes.
     ForgetCounts,
-    /// Histograms are summed up.
+    /// Sums up histograms.
     SumUp,
-    /// It is written down when tokens were used.
+    /// Writes when tokens were last used.
     WriteUses,
-    /// Tokens and certificates that stop working soon are logged.
+    /// Logs tokens and certificates that expire soon.
     WarnOfExpiry,
-    /// What changed of messages is added up.
+    /// Adds up changes of messages.
     AddUpSums,
-    /// It is noted when messages were accepted, by their numbers.
+    /// Records when messages were accepted, by their numbers.
     NoteSpans,
-    /// It is noted how much of the disk is free.
+    /// Records how much of the disk is free.
     NoteDisk,
-    /// Pushes of a channel that is not set up are told why they wait.
+    /// Records in a missing channel's pushes why they wait.
     NoteMissing(ChannelKind),
 }
 
-/// What a duty keeps from step to step.
+/// What a duty keeps between steps.
 #[derive(Debug, Default)]
 struct Memory {
     stride: Stride,
@@ -81,17 +81,17 @@ const DUTIES: &[Duty] = &[
     Duty::NoteDisk,
 ];
 
-/// After a fault of the database.
+/// Pause after a database error.
 const AFTER_FAULT: Duration = Duration::from_secs(2);
 
-/// Starts all duties on `tracker`; they end after the shutdown, and what they leave is done after the next start.
+/// Starts all duties on `tracker`; they end after the shutdown, and unfinished work continues after the next start.
 pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) {
     for &duty in DUTIES {
         spawn(app, tracker, duty);
     }
 }
 
-/// Tells the pushes of a channel that is not set up why they wait.
+/// Records in the pushes of a missing channel why they wait.
 pub(super) fn note_missing(app: &Arc<App>, tracker: &TaskTracker, channel: ChannelKind) {
     spawn(app, tracker, Duty::NoteMissing(channel));
 }
@@ -122,7 +122,7 @@ impl Duty {
         }
     }
 
-    /// One step; whether there is more to do at once.
+    /// One step. Returns whether there is more to do at once.
     async fn step(self, app: &App, memory: &mut Memory) -> Result<bool> {
         let store = &app.store;
         match self {
@@ -182,7 +182,7 @@ impl Duty {
         }
     }
 
-    /// Until there may be something to do again: a wake-up, or the time after which to look without one.
+    /// Sleeps until woken or until the next poll.
     async fn wait(self, app: &App) {
         let looked = tokio::time::sleep(self.every());
         match self {
@@ -194,7 +194,7 @@ impl Duty {
         }
     }
 
-    /// How often to look.
+    /// The polling interval.
     fn every(self) -> Duration {
         match self {
             Self::Release => Duration::from_millis(250),
@@ -211,14 +211,15 @@ impl Duty {
         }
     }
 
-    /// After a step that took so long, so that the database is there for others in between.
+    /// Pause after a step that took so long, so that others can use the database in between.
     fn rest(self, took: Duration) -> Duration {
         match self {
-            // The writer is fair: whoever waits for it comes first anyway.
+            // The writer is fair: waiting writers come first anyway.
             Self::Expand | Self::Release | Self::Expire => Duration::ZERO,
-            // It looks at everything that phones have not fetched yet, which nearly always is in vain.
+            // It scans everything that phones have not fetched yet, nearly always in vain.
             Self::CloseStreams => (took * 19).max(Duration::from_millis(50)),
-            // A page that is changed again before the next one is copied once, and the disk is there for the log in between.
+            // A page that changes again before the next step is copied only once, and the disk is free for the log in
+            // between.
             Self::Checkpoint => took.max(Duration::from_millis(100)),
             _ => Duration::from_millis(50),
         }

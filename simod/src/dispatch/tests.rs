@@ -1,4 +1,4 @@
-//! A channel with two providers, one of which is in trouble.
+//! A channel with two providers, one of them in trouble.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    channel::{Address, Scope},
+    channel::{Address, FailureScope},
     config::{self, Config},
     testing::Plant,
 };
@@ -15,13 +15,13 @@ use crate::{
 const PERMITS: usize = 8;
 const PHONES: u32 = 3 * PERMITS as u32;
 
-/// What becomes of pushes: of all to a provider, or to one address.
+/// Results of pushes: to all of a provider, or to one address.
 type Script = Arc<Mutex<HashMap<&'static str, Failure>>>;
 
 /// Its addresses begin with the provider's name.
 struct TwoProviders {
     script: Script,
-    /// To whom it has sent.
+    /// The addresses it has sent to.
     sent: Arc<Mutex<Vec<String>>>,
 }
 
@@ -53,7 +53,7 @@ impl Channel for TwoProviders {
     }
 }
 
-/// As many phones of apple's as of mozilla's, whose employees come first.
+/// As many phones of apple as of mozilla; mozilla's employees come first.
 struct Scene {
     plant: Plant,
     app: Arc<App>,
@@ -97,7 +97,7 @@ impl Scene {
         self.sent.lock().unwrap().iter().filter(|address| address.starts_with(provider)).count()
     }
 
-    /// How many pushes to the provider's phones are so.
+    /// How many pushes to the provider's phones meet the condition.
     async fn pushes(&self, provider: &str, condition: &str) -> i64 {
         let query = format!(
             "select count(*) from push p join device d on d.client_no = p.client_no and d.no = p.device_no
@@ -106,7 +106,7 @@ impl Scene {
         self.plant.number(&query).await.unwrap()
     }
 
-    /// Waits until so many of them are; the clock stands still.
+    /// Waits until so many do; the clock stands still.
     async fn until(&self, provider: &str, condition: &str, many: i64) {
         for _ in 0..1_000 {
             if self.pushes(provider, condition).await == many {
@@ -137,7 +137,7 @@ async fn a_provider_that_is_down_holds_up_no_other_and_gets_its_own_when_it_is_b
     let tried = scene.sent_to("mozilla");
     assert!((1..=PERMITS).contains(&tried), "{tried} were sent to whom nothing can be");
 
-    // While it is closed, others' new messages go out, and nobody asks for what waits.
+    // While it is closed, others' new messages go out, and the waiting ones are not claimed.
     scene.post("second", PHONES + 1..=2 * PHONES).await;
     scene.until("apple", "p.sent_at is not null", 2 * phones).await;
     tokio::time::sleep(POLL * 2).await;
@@ -145,7 +145,7 @@ async fn a_provider_that_is_down_holds_up_no_other_and_gets_its_own_when_it_is_b
     let shown = scene.app.channels.borrow().clone();
     assert!(shown[0].detail.as_ref().unwrap().starts_with("mozilla: paused until"), "{shown:?}");
 
-    // It opens for one push, which finds it down. Then it is back.
+    // It opens for one push, which fails. Then the provider is back.
     scene.plant.advance(15 * SECOND);
     scene.until("mozilla", &format!("p.due_at > {now} + {}", 15 * SECOND), phones).await;
     assert_eq!(scene.sent_to("mozilla"), tried + 1);
@@ -188,7 +188,7 @@ async fn the_brake_of_one_provider_does_not_hold_the_other() {
 async fn what_one_provider_asks_for_does_not_concern_the_other() {
     let scene = Scene::new().await;
     let after = Some(Duration::from_secs(30));
-    let quota = Failure::Paused { scope: Scope::Provider, after, answer: "too many".to_owned() };
+    let quota = Failure::Paused { scope: FailureScope::Provider, after, answer: "too many".to_owned() };
     scene.say("mozilla", Some(quota));
     scene.post("first", 1..=2 * PHONES).await;
     scene.until("apple", "p.sent_at is not null", i64::from(PHONES)).await;
@@ -207,6 +207,6 @@ async fn what_waits_for_a_phone_goes_when_another_push_to_it_got_through() {
     assert_eq!(scene.pushes("mozilla", "p.sent_at is not null").await, 1);
     scene.say("mozilla/1", None);
     scene.post("second", 1..=1).await;
-    // The clock stands still: nobody has waited.
+    // The clock stands still: no push has waited.
     scene.until("mozilla", "p.sent_at is not null", 3).await;
 }

@@ -1,8 +1,8 @@
-//! The line in which one-time codes are looked up: all of them, but no faster than guessing may be.
+//! The queue for looking up one-time codes: every code is looked up, but no faster than guessing may be.
 //!
-//! Every address has two places in it, so that one that guesses over a hundred connections takes no more turns than a phone
-//! beside it. How many unknown codes a second bears is counted by the store, for all instances; whoever is first in the line
-//! waits for the next second, and the others behind.
+//! Every address has two places, so that a guesser with a hundred connections gets no more turns than a phone beside it.
+//! The store counts the unknown codes a second, for all instances; the first in the queue waits for the next second, and
+//! the others behind it.
 
 use std::{
     collections::HashMap,
@@ -11,16 +11,16 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-/// Codes of one address that are looked up, or held after that, at once.
+/// How many codes of one address may be looked up, or held afterwards, at once.
 const PLACES: usize = 2;
 
-/// Requests of one address that wait for a place: a whole shift may pair at once.
+/// The most requests of one address that wait for a place: a whole shift may pair at once.
 const WAITING: usize = 1_000;
 
-/// Of an address whose wrong answers are held: the last of them waits for sixteen seconds, if all before it are wrong.
+/// The same while the address's wrong answers are held: the last request waits sixteen seconds if all before it are wrong.
 const WAITING_HELD: usize = 32;
 
-/// Who waits to have a code looked up.
+/// The queue of codes to be looked up.
 #[derive(Debug)]
 pub(crate) struct CodeLine {
     turn: Semaphore,
@@ -30,11 +30,11 @@ pub(crate) struct CodeLine {
 #[derive(Debug)]
 struct Address {
     places: Arc<Semaphore>,
-    /// Who has a place or waits for one.
+    /// Requests that have a place or wait for one.
     requests: usize,
 }
 
-/// A request's place in the line.
+/// A request's place in the queue.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     line: &'a CodeLine,
@@ -49,7 +49,7 @@ impl Default for CodeLine {
 }
 
 impl CodeLine {
-    /// Waits for a place; `None` when too many of the address wait already.
+    /// Waits for a place; `None` when too many requests of the address are waiting.
     pub(crate) async fn place(&self, address: &str, is_held: bool) -> Option<Place<'_>> {
         let waiting = if is_held { WAITING_HELD } else { WAITING };
         let places = {
@@ -63,13 +63,13 @@ impl CodeLine {
             of_address.requests += 1;
             of_address.places.clone()
         };
-        // Counted until it is dropped, also by who goes away while he waits.
+        // Counted until dropped, even if the caller goes away while waiting.
         let mut place = Place { line: self, address: address.to_owned(), held: None };
         place.held = places.acquire_owned().await.ok();
         Some(place)
     }
 
-    /// Waits until all who came before have had their turn.
+    /// Waits until all earlier requests have had their turn.
     pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         self.turn.acquire().await.ok()
     }

@@ -1,4 +1,4 @@
-//! What a phone may do only so often.
+//! Limits on how often a phone may do something.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,10 +9,10 @@ use simo_common::time::SECOND;
 
 use crate::store::DeviceNo;
 
-/// Phones that are remembered; when there are more, those whose time is over are forgotten.
+/// The most phones remembered; beyond that, those whose time is over are forgotten.
 const REMEMBERED: usize = 10_000;
 
-/// What each phone may do so many times within a while. In memory: several instances make as many limits.
+/// How often each phone may do something within a period. In memory, so each instance has a limit of its own.
 #[derive(Debug)]
 pub(crate) struct PerPhone {
     times: usize,
@@ -21,18 +21,18 @@ pub(crate) struct PerPhone {
 }
 
 impl PerPhone {
-    /// `times` within so many microseconds.
+    /// Allows `times` within so many microseconds.
     pub(crate) fn new(times: usize, within: i64) -> Self {
         Self { times, within, done: Mutex::default() }
     }
 
-    /// A phone does it now.
+    /// Counts a use by a phone.
     ///
     /// # Errors
-    /// It has to wait: so many seconds.
+    /// Seconds that the phone has to wait.
     pub(crate) fn take(&self, device_no: DeviceNo, now: i64) -> Result<(), u32> {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was done later than now was done by a clock that was ahead.
+        // Times in the future come from a clock that was ahead.
         let is_recent = |at: &i64| *at <= now && now - *at < self.within;
         if done.len() >= REMEMBERED {
             done.retain(|_, at| at.back().is_some_and(is_recent));

@@ -1,5 +1,5 @@
-//! The audit: every change is written down in the transaction that makes it, one chain of entries per client
-//! ([`simo_common::audit`]). What belongs to no client has a chain of its own, under [`SERVER`].
+//! The audit: every change is recorded in the transaction that makes it, one chain of entries per client
+//! ([`simo_common::audit`]). Changes outside any client have a chain of their own, [`SERVER`].
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,18 +21,18 @@ use crate::{
     },
 };
 
-/// The chain of what belongs to no client: owners and their tokens.
+/// The chain of changes outside any client: owners and their tokens.
 pub const SERVER: ClientNo = ClientNo::NONE;
 
 /// Entries that one statement writes.
 const AT_ONCE: usize = 10_000;
 
-/// Nouns whose changes a site file does not describe.
+/// Nouns of changes to objects that a site file does not describe.
 const BESIDE_SITE: [&str; 5] = ["device", "message", "audit", "session", "clock"];
 
-/// A change, on its way into the audit.
+/// A change to be recorded in the audit.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct AuditChange {
     action: &'static str,
     subject: String,
     employee: Option<String>,
@@ -40,65 +40,63 @@ pub(super) struct Change {
     after: Option<Value>,
 }
 
-impl Change {
-    /// Something was done (`topic.grant`) to the subject.
+impl AuditChange {
+    /// An action (`topic.grant`) on a subject.
     pub(super) fn new(action: &'static str, subject: impl Into<String>) -> Self {
         Self { action, subject: subject.into(), employee: None, before: None, after: None }
     }
 
-    /// It says something of the employee with this number, and is erased with him.
+    /// The change concerns the employee with this number, and is erased with them.
     pub(super) fn about(mut self, personnel_no: &str) -> Self {
         self.employee = Some(personnel_no.to_owned());
         self
     }
 
-    /// How it was.
     pub(super) fn before(mut self, what: &impl Serialize) -> Self {
         self.before = told(what);
         self
     }
 
-    /// How it is now.
     pub(super) fn after(mut self, what: &impl Serialize) -> Self {
         self.after = told(what);
         self
     }
 
-    /// Whether everything is as it was: then there is nothing to write down.
+    /// Whether nothing has changed, so that there is nothing to record.
     fn is_none(&self) -> bool {
         self.before.is_some() && self.before == self.after
     }
 }
 
-/// What is told of something: our wire types, whose serialisation cannot fail.
+/// The value as JSON. Our wire types always serialise.
 fn told(what: &impl Serialize) -> Option<Value> {
     serde_json::to_value(what).ok().filter(|value| !value.is_null())
 }
 
-/// The changes of a transaction, until it commits. They are written last of all, so that nobody holds the end of a chain
-/// while he waits for a row.
+/// The changes of a transaction, until it commits. They are written last, so that the end of a chain is never locked
+/// while waiting for a row.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     at: i64,
-    made: Vec<(ClientNo, Change)>,
+    made: Vec<(ClientNo, AuditChange)>,
 }
 
 impl Changes {
-    /// Of a transaction that begins now.
+    /// For a transaction that begins now.
     pub(super) fn at(now: i64) -> Self {
         Self { at: now, made: Vec::new() }
     }
 
-    pub(super) fn record(&mut self, chain: ClientNo, change: Change) {
+    pub(super) fn record(&mut self, chain: ClientNo, change: AuditChange) {
         if !change.is_none() {
             self.made.push((chain, change));
         }
     }
 
-    /// Writes them down.
+    /// Writes them to the audit.
     pub(super) async fn write(self, conn: &mut Conn) -> Result<()> {
         let mut made = self.made;
-        // Two who write to the same chains do so in the same order.
+        // Transactions that write to the same chains lock them in the same order.
         made.sort_by_key(|(chain, _)| *chain);
         let mut rest = made.into_iter().peekable();
         while let Some((chain, _)) = rest.peek() {
@@ -116,7 +114,7 @@ impl Changes {
 /// An entry: number, action, hash of the payload, hash, payload, personnel number.
 type Entry = (u64, &'static str, Hash, Hash, String, Option<String>);
 
-async fn append(conn: &mut Conn, chain: ClientNo, changes: Vec<Change>, at: i64) -> Result<()> {
+async fn append(conn: &mut Conn, chain: ClientNo, changes: Vec<AuditChange>, at: i64) -> Result<()> {
     let (seq, hash): (i64, Vec<u8>) = query_as(
         "insert into audit_head (client_no, seq, hash, revision) values ($1, 0, $2, 0)
          on conflict (client_no) do update set seq = audit_head.seq returning seq, hash",
@@ -183,18 +181,18 @@ async fn append(conn: &mut Conn, chain: ClientNo, changes: Vec<Change>, at: i64)
     Ok(())
 }
 
-/// Which entries are wanted.
+/// Selects audit entries.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// Those about this employee.
+    /// Entries about this employee.
     pub employee: Option<String>,
-    /// Those whose action is this one, or of this noun.
+    /// Entries with this action, or with any action of this noun.
     pub action: Option<String>,
-    /// Not before.
+    /// At this time or later.
     pub from: Option<i64>,
-    /// Before it.
+    /// Before this time.
     pub until: Option<i64>,
-    /// From the first entry on, instead of from the last one back.
+    /// From the first entry forward, instead of from the last one back.
     pub oldest_first: bool,
 }
 
@@ -247,7 +245,7 @@ impl Store {
         Ok(AuditHead { seq: seq as u64, hash: hex(&hash_of(&hash)) })
     }
 
-    /// Erases what the audit says of an employee. That it was done is an entry itself, which does not name him.
+    /// Erases the audit's entries about an employee. The erasure is itself an entry, which does not name them.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such employee.
@@ -263,14 +261,14 @@ impl Store {
         entries.sort_unstable();
         if !entries.is_empty() {
             let erased = serde_json::json!({ "entries": entries });
-            tx.record(client_no, Change::new(audit::ERASED, "").after(&erased));
+            tx.record(client_no, AuditChange::new(audit::ERASED, "").after(&erased));
         }
         tx.commit().await?;
         Ok(entries.into_iter().map(|seq| seq as u64).collect())
     }
 }
 
-/// Also of one who is archived.
+/// Also finds archived employees.
 async fn employee_no(conn: &mut Conn, client_no: ClientNo, personnel_no: &str) -> Result<EmployeeNo> {
     let found: Option<EmployeeNo> =
         query_scalar("select no from employee where client_no = $1 and personnel_no = $2")
@@ -285,7 +283,7 @@ fn hash_of(bytes: &[u8]) -> Hash {
     bytes.try_into().unwrap_or_default()
 }
 
-/// What somebody made of a payload is handed out too, as its subject: whoever verifies the chain finds that its hash does not
+/// A payload that was tampered with is handed out too, as its subject: verifying the chain shows that its hash does not
 /// fit.
 fn read_payload(text: String) -> AuditPayload {
     serde_json::from_str(&text).unwrap_or_else(|_| AuditPayload { subject: text, ..AuditPayload::default() })
@@ -293,7 +291,7 @@ fn read_payload(text: String) -> AuditPayload {
 
 fn read_entry(row: &Row) -> Result<AuditEntry> {
     let at: Timestamp = time::from_us(row.try_get("at")?);
-    // SQLite takes bytes for a text; those that are none do not fit their hash.
+    // SQLite accepts bytes in a text column; bytes that are not text do not fit their hash.
     let payload: Option<String> = match row.try_get("payload") {
         Err(sqlx::Error::ColumnDecode { .. }) => Some(String::new()),
         payload => payload?,

@@ -1,4 +1,4 @@
-//! Who calls: tokens and their limits, sessions, wrong codes.
+//! Callers: tokens and their limits, sessions, wrong codes.
 
 pub(super) mod attempts;
 pub(super) mod caller;

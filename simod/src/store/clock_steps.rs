@@ -1,5 +1,5 @@
-//! The clock that times come from, and what is kept of how it was set: on SQLite the machine's, on PostgreSQL the server's
-//! ([`crate::clock`] says what is believed of it).
+//! The clock that times come from (on SQLite the machine's, on PostgreSQL the server's) and the record of its steps
+//! ([`crate::clock`] decides which of them are believed).
 
 use std::sync::PoisonError;
 
@@ -10,15 +10,14 @@ use simo_common::{
 
 use super::{
     Database, MessageNo, Result, SERVER, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Conn, query, query_as, query_scalar},
 };
 use crate::clock::{Clock, JUMP, REMARKABLE};
 
-/// Steps that are shown.
 const SHOWN: i64 = 100;
 
-/// Two instances that see the same step see it within this time, and differ by no more than [`REMARKABLE`].
+/// Instances that see the same step see it within this time, and differ by no more than [`REMARKABLE`].
 const SAME_STEP: i64 = 60 * SECOND;
 
 /// A step that is believed, as a row.
@@ -30,26 +29,26 @@ pub(in crate::store) struct Step {
     moved: i64,
 }
 
-/// What is still to be done about the clock with which simod has started.
+/// Remaining work on the clock that simod started with.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum LeftOfStart {
-    /// It was not judged.
+    /// It is not judged yet.
     Judging,
-    /// It was, and the step is no row yet.
+    /// It is judged, and the step is not stored yet.
     Keeping(Step),
 }
 
-/// How the clock stood when a message was accepted.
+/// State of the clock when a message was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum ClockThen {
-    /// So many microseconds ahead.
+    /// Ahead by so many microseconds.
     Ahead(i64),
-    /// It had been set back by so many, and had not yet come again to where it was.
+    /// It had been set back by so many, and had not yet caught up.
     SetBack(i64),
 }
 
-/// The newest message of each client: the newest of all is no index of PostgreSQL's to tell. One that waits for its time
-/// is not among them.
+/// The newest message of each client: PostgreSQL has no index for the newest of all. Messages waiting for their
+/// scheduled time are not included.
 macro_rules! newest_of_clients {
     () => {
         "select c.no as client_no, (select max(m.no) from message m where m.client_no = c.no and m.no > 0) as no
@@ -58,10 +57,10 @@ macro_rules! newest_of_clients {
 }
 
 impl Store {
-    /// Judges the clock with which simod starts by the times that are stored. A step becomes a row.
+    /// Judges the clock that simod starts with by the times that are stored, and stores a step.
     ///
     /// # Errors
-    /// What the database says; [`Store::follow_clock`] goes on with it.
+    /// A database error; [`Store::follow_clock`] then carries on with it.
     pub(crate) async fn start_clock(&self) -> Result<()> {
         self.left_of_start(Some(LeftOfStart::Judging));
         self.finish_start().await
@@ -104,7 +103,7 @@ impl Store {
         ))
         .fetch_optional(&mut tx)
         .await?;
-        // A message from before the last step may bear any time.
+        // A message from before the last step may have any time.
         let message = message.filter(|(_, no)| last.is_none_or(|(_, before)| *no > before));
         let Some(newest) = last.into_iter().chain(message).map(|(at, _)| at).max() else {
             return Ok(None);
@@ -117,17 +116,17 @@ impl Store {
         let rest = self.clock.rest();
         let moved = match (back, rest) {
             (Some(back), _) => -back,
-            // What is open already counts towards it.
+            // The part that is already open counts towards it.
             (None, Some(rest)) => rest.ahead - ahead.unwrap_or(0),
             (None, None) => 0,
         };
         Ok((moved != 0).then_some(Step { at, moved }))
     }
 
-    /// Compares the clock with the one that it goes by, and follows that. A step that is worth it becomes a row.
+    /// Compares the clock with the one it follows, and adjusts. A step that is worth it is stored.
     ///
     /// # Errors
-    /// What the database says; the clock then goes on as before.
+    /// A database error; the clock then goes on as before.
     pub(crate) async fn follow_clock(&self) -> Result<()> {
         self.finish_start().await?;
         let (by, uncertainty) = match &self.database {
@@ -141,7 +140,8 @@ impl Store {
         }
         let mut tx = self.write().await?;
         let step = Step { at: self.clock.now() + moved, moved };
-        // On SQLite nobody else has the writer: all messages up to the one that the row names have times from before.
+        // On SQLite we hold the only writer: all messages up to the one that the row names have times from before the
+        // step.
         let before = self.clock.follow(by);
         let kept = async {
             self.keep_once(&mut tx, step).await?;
@@ -155,7 +155,7 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a step, unless another instance has.
+    /// Stores a step, unless another instance has.
     async fn keep_once(&self, tx: &mut Write, step: Step) -> Result<()> {
         if self.is_shared() && is_kept(tx, step).await? {
             return Ok(());
@@ -163,7 +163,7 @@ impl Store {
         keep(tx, step, self.clock.rest().is_some()).await
     }
 
-    /// Ends the rest of what ends for good where another instance was told so, or its time is over.
+    /// Settles the rest of a jump where another instance was told to accept it, or its time is over.
     pub(crate) async fn settle_clock(&self) -> Result<()> {
         let is_open = open_jump(&mut *self.read().await?).await?.is_some();
         match (self.clock.rest(), is_open) {
@@ -178,9 +178,8 @@ impl Store {
         Ok(())
     }
 
-    /// Believes the clock at once.
     pub(crate) async fn accept_clock(&self) -> Result<ClockState> {
-        // Another instance may have kept a jump that this one does not see.
+        // Another instance may have stored a jump that this one does not see.
         let mut tx = self.write().await?;
         let open = open_jump(&mut tx).await?;
         let Some(ahead) = self.clock.rest().map(|rest| rest.ahead).or(open) else {
@@ -189,13 +188,13 @@ impl Store {
         };
         settle(&mut tx, self.clock.now()).await?;
         let accepted = serde_json::json!({ "ahead_seconds": whole_seconds(ahead) });
-        tx.record(SERVER, Change::new("clock.accept", "").after(&accepted));
+        tx.record(SERVER, AuditChange::new("clock.accept", "").after(&accepted));
         tx.commit().await?;
         self.clock.accept();
         self.clock_state().await
     }
 
-    /// How the clock is, and how it was set, the newest step first.
+    /// The state of the clock and its steps, newest first.
     pub(crate) async fn clock_state(&self) -> Result<ClockState> {
         let steps: Vec<(i64, i64)> = query_as("select at, moved from clock_step order by no desc limit $1")
             .bind(SHOWN)
@@ -214,13 +213,13 @@ impl Store {
     }
 }
 
-/// How the clock stood when a message was accepted, if it was near a step.
+/// The state of the clock when a message was accepted, if that was near a step.
 pub(in crate::store) async fn clock_then(
     conn: &mut Conn,
     message_no: MessageNo,
     accepted_at: i64,
 ) -> Result<Option<ClockThen>> {
-    // Before the step: between it and the one that had set the clock ahead, or at a time that came again.
+    // Before the step: after the one that had set the clock ahead, or at a time that came twice.
     let ahead: Option<i64> = query_scalar(
         "select -b.moved from clock_step b
          left join clock_step f on f.no = (select max(no) from clock_step where no < b.no)
@@ -246,7 +245,7 @@ pub(in crate::store) async fn clock_then(
     Ok(back.map(ClockThen::SetBack))
 }
 
-/// How far ahead the clock is of what is believed, by the rows.
+/// How far ahead the clock is of the accepted time, by the rows.
 async fn open_jump(conn: &mut Conn) -> Result<Option<i64>> {
     Ok(query_scalar(
         "select cast(sum(moved) as integer) from clock_step
@@ -256,7 +255,7 @@ async fn open_jump(conn: &mut Conn) -> Result<Option<i64>> {
     .await?)
 }
 
-/// Whether another instance has kept the step; one that is about to is waited for.
+/// Whether another instance has stored the step; waits for one that is about to.
 async fn is_kept(tx: &mut Write, step: Step) -> Result<bool> {
     query("lock table clock_step in share row exclusive mode").execute(&mut *tx).await?;
     Ok(query_scalar(
@@ -295,7 +294,6 @@ async fn settle(tx: &mut Write, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Logs a step.
 fn tell(step: Step) {
     let seconds = whole_seconds(step.moved.abs());
     if step.moved > 0 {

@@ -1,4 +1,4 @@
-//! Codes: small numbers in the database, each kind of which one enum names.
+//! Codes: small numbers in the database; one enum names each kind.
 
 use simo_common::delivery::{Outcome, Reason};
 use sqlx::{ColumnIndex, postgres::PgRow, sqlite::SqliteRow};

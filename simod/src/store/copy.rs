@@ -1,9 +1,9 @@
-//! Moves an installation that has outgrown one machine: copies all that an SQLite file holds to a PostgreSQL server.
+//! Moves an installation that has outgrown one machine: copies an SQLite file's data to a PostgreSQL server.
 //!
-//! Every table goes over in the order of its primary key, in chunks. A chunk is one transaction on the server, which also
-//! notes how far the table has come, so that a copy that was cut off goes on where it stopped. At the end both sides are
-//! read once more and compared. The clients come last, in the transaction that takes the mark of an unfinished copy
-//! away: without them nothing is ever sent, whatever runs on the server meanwhile.
+//! Tables are copied in the order of its primary key, in chunks. A chunk is one transaction on the server, which also
+//! notes the table's progress, so that an interrupted copy resumes where it stopped. At the end both sides are read
+//! again and compared. The clients come last, in the transaction that removes the mark of an unfinished copy: without
+//! them nothing is ever sent, whatever runs on the server meanwhile.
 
 mod digest;
 mod error;
@@ -27,53 +27,53 @@ use self::{
     target::Target,
 };
 
-/// Rows of a chunk, and bytes: what is held in memory twice, and what a cut costs.
+/// Rows of a chunk, and bytes: a chunk is held in memory twice, and an interruption loses one.
 const CHUNK_ROWS: u64 = 10_000;
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 type Result<T> = std::result::Result<T, CopyError>;
 
-/// A copy, with both ends open: nobody else uses the file meanwhile.
+/// A copy with both ends open; nothing else uses the file meanwhile.
 #[derive(Debug)]
 pub struct Copier {
     source: Source,
     target: Target,
-    /// In their order, with the rows that the file has.
+    /// In copying order, with the file's row counts.
     tables: Vec<(Table, u64)>,
     mark: Option<Mark>,
     chunk_rows: u64,
 }
 
-/// What a copy does.
+/// Phase of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doing {
-    /// Rows go over.
+    /// Rows are copied.
     Copying,
     /// Both sides are read and compared.
     Comparing,
 }
 
-/// How far it has come.
+/// Progress of a copy.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// What it does.
+    /// The phase.
     pub doing: Doing,
-    /// With which table.
+    /// The current table.
     pub table: &'static str,
-    /// Rows of this table so far, those of an earlier run included.
+    /// Rows of this table so far, including those of an earlier run.
     pub table_rows: u64,
-    /// Whether the table is done with.
+    /// Whether the table is finished.
     pub table_done: bool,
     /// Rows of all tables so far.
     pub rows: u64,
-    /// Rows that there are.
+    /// Rows in total.
     pub of: u64,
 }
 
-/// Whoever wants to know how far it has come.
+/// Receives the progress.
 pub type Follow<'f> = dyn FnMut(Progress) + Send + 'f;
 
-/// What was copied.
+/// The result of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copied {
     /// Tables.
@@ -83,11 +83,12 @@ pub struct Copied {
 }
 
 impl Copier {
-    /// Opens both ends: `from` is the file, which is only read, `to` the server's URL, which is migrated where it is empty.
+    /// Opens both ends: `from` is the file, which is only read, `to` the server's URL, whose database is migrated if it
+    /// is empty.
     ///
     /// # Errors
-    /// A simod uses the file or is connected to the server, either lacks migrations that cannot be run here, or the server
-    /// has data that is no unfinished copy.
+    /// A simod uses the file or is connected to the server, either lacks migrations that cannot be run here, or the
+    /// server has data that is no unfinished copy.
     pub async fn open(from: &Path, to: &str) -> Result<Self> {
         let mut source = Source::open(from).await?;
         match Self::meet(&mut source, to).await {
@@ -109,13 +110,13 @@ impl Copier {
         Ok((target, tables, mark))
     }
 
-    /// What the server's unfinished copy was begun from, and how many rows it has; `None` when it has none.
+    /// The source of the server's unfinished copy, and how many rows it has; `None` when there is none.
     pub fn unfinished(&self) -> Option<(&str, u64)> {
         let mark = self.mark.as_ref()?;
         Some((&mark.source, mark.rows.values().sum()))
     }
 
-    /// Empties the server's unfinished copy, so that [`Copier::run`] begins anew. Without one there is nothing to empty.
+    /// Empties the server's unfinished copy, if there is one, so that [`Copier::run`] starts over.
     pub async fn empty(&mut self) -> Result<()> {
         if self.mark.take().is_some() {
             self.target.empty(self.tables.iter().map(|(table, _)| table)).await?;
@@ -123,18 +124,18 @@ impl Copier {
         Ok(())
     }
 
-    /// Copies what is missing, compares both sides, and takes the mark away.
+    /// Copies what is missing, compares both sides, and removes the mark.
     ///
     /// # Errors
-    /// The file is not as it was when the unfinished copy was begun, it has a value that the server does not take, both
-    /// sides differ in the end, or what the databases say. The copy stays unfinished then.
+    /// The file has changed since the unfinished copy was begun, it has a value that the server does not accept, both
+    /// sides differ in the end, or a database fails. The copy then stays unfinished.
     pub async fn run(mut self, follow: &mut Follow<'_>) -> Result<Copied> {
         let copied = self.copy(follow).await;
         self.close().await;
         copied
     }
 
-    /// Lets go of both ends.
+    /// Closes both ends.
     pub async fn close(self) {
         self.source.close().await;
         self.target.close().await;
@@ -161,7 +162,7 @@ impl Copier {
         Ok(Copied { tables: self.tables.len(), rows: of })
     }
 
-    /// The mark of the unfinished copy, made where there is none.
+    /// The mark of the unfinished copy; makes one if there is none.
     async fn begin(&mut self) -> Result<Mark> {
         let (shown, fingerprint) = (self.source.shown(), self.source.fingerprint().to_owned());
         match self.mark.take() {
@@ -174,7 +175,7 @@ impl Copier {
         }
     }
 
-    /// The clients, the end of the feed and of all numbers, and the mark, in one transaction.
+    /// Copies the clients, sets the end of the feed and of all sequences, and removes the mark, in one transaction.
     async fn finish(&mut self, far: &mut Far<'_, '_>) -> Result<()> {
         let given = self.source.given().await?;
         for (table, rows) in self.tables.iter().filter(|(table, _)| table.name == CLIENT) {
@@ -190,12 +191,12 @@ impl Copier {
     }
 }
 
-/// All but the clients.
+/// All tables but the clients.
 fn carried_at_once(tables: &[(Table, u64)]) -> impl Iterator<Item = &(Table, u64)> {
     tables.iter().filter(|(table, _)| table.name != CLIENT)
 }
 
-/// Copies what a table has after its first `had` rows. One chunk is read while the one before it is written.
+/// Copies a table's rows after its first `had`. A chunk is read while the previous one is written.
 async fn copy_table(
     table: &Table,
     mut had: u64,
@@ -220,7 +221,7 @@ async fn copy_table(
     Ok(())
 }
 
-/// Reads the file's side of a table once more.
+/// Digests the file's side of a table for the comparison.
 async fn digest_source(source: &mut Source, table: &Table, far: &mut Far<'_, '_>) -> Result<Digest> {
     let mut digest = Digest::default();
     let mut rows = source.rows(table, &[]);

@@ -1,4 +1,4 @@
-//! What is below every statement: the two engines, transactions and their syncs, the dialect, the files.
+//! Everything below the statements: the two engines, transactions and their syncs, the dialect, the files.
 
 pub(super) mod dialect;
 pub(crate) mod engine;

@@ -1,4 +1,4 @@
-//! Clients and all that belongs to them: people, groups, topics, grants, ACS, operators, tokens.
+//! Clients and everything that belongs to them: people, groups, topics, grants, ACS, operators, tokens.
 
 pub(super) mod acs;
 pub(super) mod blocking;

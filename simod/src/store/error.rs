@@ -1,4 +1,4 @@
-//! What can go wrong with the database, sorted by what the caller should do.
+//! Database errors, sorted by what the caller should do.
 
 use std::path::PathBuf;
 
@@ -10,19 +10,19 @@ use super::db::{
     same_file::FileTrouble,
 };
 
-/// What a method of the store returns.
+/// Result of the store's methods.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why the store did not do it.
+/// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Not a database URL of ours.
     #[error("`{0}` is not a database URL: expected sqlite:/path/to/simo.db or postgres://user@host/simo")]
     Url(String),
-    /// A server's URL of which something is not understood.
+    /// A server's URL with a part that is not understood.
     #[error("{}", .0.en)]
     ServerUrl(Text),
-    /// A server's own URL beside a file.
+    /// `database_direct` is given for a file.
     #[error(
         "`database_direct` is the server's own URL where `database` leads to it through a pooler: both begin with postgres://"
     )]
@@ -32,7 +32,7 @@ pub enum Error {
     Held {
         /// The database file.
         database: PathBuf,
-        /// Who holds it, by its own words.
+        /// Its holder, as it describes itself.
         holder: String,
     },
     /// A file or folder beside the database cannot be used.
@@ -41,15 +41,15 @@ pub enum Error {
     /// The file is not a database, or must not be read or written.
     #[error("{}: {}", .0, .1)]
     Open(String, #[source] sqlx::Error),
-    /// No host of the server takes us.
+    /// No host of the server accepts us.
     #[error(transparent)]
     Unreached(#[from] Unreached),
-    /// Our role may not make the tables, or not read those that are there.
+    /// Our role may not create the tables, or not read the existing ones.
     #[error("{said}. What the role lacks, as statements for the owner of the database: {}", grants.join("; "))]
     Forbidden {
-        /// What the server said.
+        /// The server's message.
         said: String,
-        /// Statements that give it what it lacks.
+        /// Statements that grant the missing rights.
         grants: Vec<String>,
     },
     /// Migrations are missing, and cannot be run from here.
@@ -64,12 +64,12 @@ pub enum Error {
         numbers(.0)
     )]
     Newer(Vec<i64>),
-    /// It was made by 0.1, whose tables were others.
+    /// It was created by 0.1, which had other tables.
     #[error(
         "the database is of SiMO 0.1, which this version cannot read: nothing was changed in it, start with a new database"
     )]
     Of01,
-    /// Part of an installation is there.
+    /// The database holds part of an installation.
     #[error(
         "the database holds an unfinished copy of {0}: run the same `simod copy` again, which goes on where it stopped"
     )]
@@ -77,46 +77,47 @@ pub enum Error {
     /// The migrations could not be run.
     #[error("cannot migrate the database: {0}")]
     Migrate(#[from] MigrateError),
-    /// What a request names does not exist, or not for its caller.
+    /// An object named in a request does not exist, or not for its caller.
     #[error("no {noun} `{name}`")]
     NotFound {
         /// `employee`, `group` …
         noun: &'static str,
-        /// As the request names it.
+        /// The name in the request.
         name: String,
     },
-    /// The request contradicts what is there.
+    /// The request contradicts the stored state.
     #[error("{}", .0.en)]
     Conflict(Text),
-    /// What the request was made from has changed since.
+    /// The state the request was made from has changed.
     #[error("changed meanwhile")]
     ChangedMeanwhile,
     /// Fields of the request are wrong, all of them listed.
     #[error("{} invalid fields", .0.len())]
     Invalid(Vec<(String, Text)>),
-    /// The database cannot do it now: locked, full, away. Nothing was changed; the same request may succeed later.
+    /// The database cannot do it now: locked, full, unreachable. Nothing was changed; the same request may succeed
+    /// later.
     #[error("the database is unavailable: {}", said(.0).en)]
     Unavailable(#[source] sqlx::Error),
-    /// It was to be committed, and the database did not say that it is, nor that it is not.
+    /// The commit's outcome is unknown: the database confirmed neither success nor failure.
     #[error("whether the database has committed it is not known: {}", said(.0).en)]
     OutcomeUnknown(#[source] sqlx::Error),
-    /// A fault of ours.
+    /// A bug in simod.
     #[error("database: {0}")]
     Internal(#[source] sqlx::Error),
-    /// A fault of ours, in work that was done apart from the database.
+    /// A bug in simod, in work outside the database.
     #[error("{0}")]
     Broken(#[from] tokio::task::JoinError),
 }
 
 impl Error {
-    /// What was named does not exist.
+    /// The named object does not exist.
     pub fn not_found(noun: &'static str, name: impl Into<String>) -> Self {
         Self::NotFound { noun, name: name.into() }
     }
 }
 
 impl Error {
-    /// For whoever started a program that works on the database, in his language.
+    /// The error for the person who started a program that works on the database, in their language.
     pub fn in_words(&self, lang: Lang) -> String {
         if lang == Lang::En {
             return self.to_string();
@@ -165,13 +166,13 @@ impl Error {
             }
             Self::Internal(error) => format!("база данных: {error}"),
             Self::ServerUrl(text) | Self::Conflict(text) => text.ru.clone(),
-            // What the system says, and what only requests bring about: the API words that itself.
+            // System errors, and errors that only requests cause: the API words those itself.
             _ => self.to_string(),
         }
     }
 
-    /// Whether it may be over soon without anything being changed about us: a server that could not be opened is started, can be
-    /// reached, or takes writes again.
+    /// Whether it may pass without any change on our side: a server that could not be reached is started, becomes
+    /// reachable, or accepts writes again.
     pub fn passes(&self) -> bool {
         match self {
             Self::Unreached(why) => why.passes(),
@@ -188,12 +189,12 @@ impl Error {
         Text::new(self.in_words(Lang::En), self.in_words(Lang::Ru))
     }
 
-    /// In both languages, without what it has kept us from: two failures of one cause are the same.
+    /// In both languages, without the consequence: two failures with one cause are equal.
     pub(crate) fn cause(&self) -> Text {
         self.unanswered().map_or_else(|| self.text(), said)
     }
 
-    /// Whether SQLite's file is not ours any more, or not to be trusted.
+    /// Whether SQLite's file is no longer ours, or cannot be trusted.
     pub(crate) fn is_of_file(&self) -> bool {
         self.unanswered().is_some_and(|error| ours::<FileTrouble>(error).is_some())
     }
@@ -210,7 +211,7 @@ impl Error {
         }
     }
 
-    /// Whether there was no room for what was to be written: a smaller piece may find some.
+    /// Whether space was lacking: a smaller write may succeed.
     pub(crate) fn lacks_room(&self) -> bool {
         let Self::Unavailable(sqlx::Error::Database(error)) = self else {
             return false;
@@ -222,8 +223,8 @@ impl Error {
         })
     }
 
-    /// Whether another transaction was in the way, so that the same one succeeds when it is tried again: it took the same
-    /// key, or waited for us as we did for it.
+    /// Whether another transaction was in the way, so that a retry succeeds: it took the same key, or there was a
+    /// deadlock.
     pub(crate) fn is_race(&self) -> bool {
         let Self::Unavailable(sqlx::Error::Database(error)) = self else {
             return false;
@@ -233,7 +234,7 @@ impl Error {
     }
 }
 
-/// What the database says, or what we say of one that is there and cannot be used.
+/// The database's message, or ours about an existing database that cannot be used.
 fn said(error: &sqlx::Error) -> Text {
     let of_file = ours::<FileTrouble>(error).map(|trouble| trouble.text());
     of_file
@@ -241,13 +242,13 @@ fn said(error: &sqlx::Error) -> Text {
         .unwrap_or_else(|| Text::new(error.to_string(), error.to_string()))
 }
 
-/// An error of ours that the database's has within.
+/// Our own error inside a database error.
 fn ours<E: std::error::Error + 'static>(error: &sqlx::Error) -> Option<&E> {
     let sqlx::Error::Io(error) = error else { return None };
     error.get_ref()?.downcast_ref()
 }
 
-/// Migrations by the numbers that their files begin with.
+/// Migrations by the numbers at the start of their file names.
 fn numbers(versions: &[i64]) -> String {
     let numbers: Vec<_> = versions.iter().map(|version| format!("{version:04}")).collect();
     numbers.join(", ")
@@ -259,7 +260,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Whether the database cannot do it now, and may be able to later.
+/// Whether the database cannot do it now, but may be able to later.
 pub(super) fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut
@@ -284,9 +285,9 @@ fn is_away_on_sqlite(code: &str) -> bool {
     code.is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
 }
 
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>: connections, resources, the operator's intervention, a
-/// standby, and transactions that were in each other's way: two that make the same thing at once, too, or we would
-/// have seen the first one's.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>: connections, resources, operator intervention, a
+/// standby, and conflicting transactions: also two that create the same thing at once, or we would have seen the first
+/// one's.
 fn is_away_on_postgres(code: &str) -> bool {
     ["08", "53", "57", "58"].contains(&&code[..2])
         || ["23505", "25006", "40001", "40P01", "55P03"].contains(&code)

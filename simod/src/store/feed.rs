@@ -1,4 +1,4 @@
-//! The live feed: what happened to messages and deliveries, in the order of the commits.
+//! The live feed: events of messages and deliveries, in commit order.
 
 mod states;
 
@@ -21,7 +21,7 @@ use super::{
 /// Events that are read at once.
 const AT_ONCE: usize = 500;
 
-/// How often, and with what pauses, to look whether older transactions have ended.
+/// How often, and with what pauses, to check whether older transactions have ended.
 const OLDER_LOOKS: u32 = 20;
 const OLDER_PAUSE: Duration = Duration::from_millis(10);
 
@@ -30,18 +30,17 @@ const OLDER_PAUSE: Duration = Duration::from_millis(10);
 pub struct FeedScope {
     /// The client.
     pub client_no: ClientNo,
-    /// The ACS to which it is limited.
+    /// The ACS that it is limited to.
     pub acs_no: Option<AcsNo>,
 }
 
-/// Where an event stands in the feed. Events are ordered by it, and what is committed later never comes before what was
-/// read.
+/// Position of an event in the feed. Events are ordered by it, and a later commit never comes before a position that
+/// was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FeedPosition {
-    /// On PostgreSQL the transaction that wrote it: numbers are not committed in their order, transactions that are all
-    /// over are ordered. On SQLite always 0.
+    /// On PostgreSQL the transaction that wrote it: numbers are not committed in order, but finished transactions are
+    /// ordered. On SQLite always 0.
     xact: i64,
-    /// Its number.
     seq: i64,
 }
 
@@ -50,18 +49,18 @@ pub struct FeedPosition {
 pub struct FeedPiece {
     /// Events with their positions.
     pub events: Vec<(FeedPosition, Event)>,
-    /// The position that was read up to, others' events included.
+    /// The position that was read up to, other subscribers' events included.
     pub read_to: FeedPosition,
     /// Whether there may be more.
     pub more: bool,
 }
 
 impl Store {
-    /// The position of the newest event: what follows it is live.
+    /// The position of the newest event: everything after it is live.
     pub async fn feed_end(&self) -> Result<FeedPosition> {
         let newest = match self.engine() {
             Engine::Sqlite => query_as(MADE_ON_SQLITE),
-            // What still runs may come before what is committed already.
+            // Running transactions may come before committed ones.
             Engine::Postgres => query_as(
                 "select cast(xact::text as integer), seq from (
                      (select xact, seq from event where xact < $1::text::xid8 order by xact desc, seq desc limit 1)
@@ -74,8 +73,8 @@ impl Store {
         Ok(FeedPosition { xact, seq })
     }
 
-    /// Waits a little until transactions that run now have ended, so that what is committed already is not taken for
-    /// new; returns the oldest that still runs.
+    /// Waits briefly until the transactions running now have ended, so that earlier commits are not taken for new;
+    /// returns the oldest one still running.
     async fn older_transactions_end(&self) -> Result<i64> {
         let next = self.next_transaction().await?;
         let mut oldest = self.oldest_transaction().await?;
@@ -89,18 +88,18 @@ impl Store {
         Ok(oldest)
     }
 
-    /// The transaction that begins to write next.
+    /// The id of the next transaction to write.
     pub(super) async fn next_transaction(&self) -> Result<i64> {
         let next = query_scalar("select cast(pg_snapshot_xmax(pg_current_snapshot())::text as integer)");
         Ok(next.fetch_one(&mut *self.read().await?).await?)
     }
 
-    /// The oldest transaction of this database that may still write, or the next one: whoever reads after this has
-    /// returned sees all that older ones have written. Those of other databases on the same server, which may run for
-    /// hours, do not count.
+    /// The oldest transaction of this database that may still write, or the next one: reads after this has returned see
+    /// all that older ones have written. Transactions of other databases on the same server, which may run for hours,
+    /// do not count.
     pub(super) async fn oldest_transaction(&self) -> Result<i64> {
-        // Every role may see these numbers. Transactions have 32 bits there; what is "older" by more than half of them
-        // began meanwhile.
+        // Every role may see these numbers. Transactions have 32 bits there; one that is "older" by more than half of
+        // them began meanwhile.
         let oldest = query_scalar(
             "select n.next - coalesce((
                  select max(r.age) from (
@@ -112,13 +111,13 @@ impl Store {
         Ok(oldest.fetch_one(&mut *self.read().await?).await?)
     }
 
-    /// What follows the position `after`; `None` when something that followed it is no longer kept, or the position was
-    /// never reached.
+    /// The events after the position `after`; `None` when some of them are no longer kept, or the position was never
+    /// reached.
     pub async fn feed_after(&self, scope: FeedScope, after: FeedPosition) -> Result<Option<FeedPiece>> {
         let (text, oldest, seen) = match self.engine() {
             Engine::Sqlite => (&*AFTER_ON_SQLITE, None, self.feed_end().await?),
             Engine::Postgres => {
-                // Before the reader, which must see what those that have ended have written.
+                // Before the reader, which must see the writes of transactions that have ended.
                 let oldest = self.oldest_transaction().await?;
                 let before = FeedPosition { xact: oldest - 1, seq: i64::MAX };
                 (&*AFTER_ON_POSTGRES, Some(oldest), before)
@@ -131,16 +130,16 @@ impl Store {
             rows = rows.bind(oldest);
         }
         let rows = rows.fetch_all(&mut reader).await?;
-        // Asked last, so that nothing can be swept away between the two.
+        // Checked last, so that nothing can be swept away between the two.
         if !is_kept(&mut reader, after).await? {
             return Ok(None);
         }
         if !rows.is_empty() {
-            // A power failure must not take away what was read, and give its number to something else.
+            // A power failure must not undo an event that was read, and reuse its number.
             self.on_disk().await?;
         }
-        // Where nothing of this client is, nothing will come any more; whoever stayed behind would miss what is forgotten
-        // of others.
+        // Without events of this client up to here, none will come; a position left behind would fall out of the feed
+        // when others' events are dropped.
         let read_to = match rows.last() {
             Some(last) => position(last)?,
             None => after.max(seen),
@@ -156,10 +155,10 @@ impl Store {
     }
 }
 
-/// The newest position that was ever made. SQLite's own table knows, also when everything was swept away since.
+/// The newest position ever given out. SQLite's own table has it even when everything was swept since.
 const MADE_ON_SQLITE: &str = "select 0, coalesce((select seq from sqlite_sequence where name = 'event'), 0)";
 
-/// What follows a position, with all that an event says. The rows of `event` that are meant stand in for `{}`.
+/// The events after a position, with all their fields. `{}` is replaced by the wanted rows of `event`.
 const AFTER: &str = "select e.xact, e.seq, e.at, e.kind, m.id as message_id, m.acs_no, c.slug as client, a.name as acs,
             m.external_id, p.personnel_no, d.state
      from ({}) e
@@ -170,7 +169,7 @@ const AFTER: &str = "select e.xact, e.seq, e.at, e.kind, m.id as message_id, m.a
      left join delivery d on d.client_no = e.client_no and d.message_no = e.message_no and d.employee_no = e.employee_no
      order by e.xact, e.seq";
 
-/// What [`AFTER`] takes of `event`. A message that has waited has another number since.
+/// The columns of `event` that [`AFTER`] uses. A message that has waited got another number since.
 macro_rules! of_event {
     () => {
         "seq, at, kind, client_no, employee_no, coalesce(
@@ -199,7 +198,7 @@ fn position(row: &Row) -> sqlx::Result<FeedPosition> {
     Ok(FeedPosition { xact: row.try_get("xact")?, seq: row.try_get("seq")? })
 }
 
-/// Whether everything that follows a position is still kept, and the position was reached.
+/// Whether everything after a position is still kept, and the position was reached.
 async fn is_kept(conn: &mut Conn, after: FeedPosition) -> Result<bool> {
     let text = match conn.engine() {
         Engine::Sqlite => {
@@ -232,25 +231,22 @@ fn read_event(row: &Row) -> Result<Event> {
     })
 }
 
-/// What happened. The numbers are what the database stores.
+/// Kinds of events. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
 pub(super) enum Happened {
-    /// A message was accepted.
     Accepted = 1,
-    /// A delivery changed.
     Delivery = 2,
-    /// A message was canceled.
     Canceled = 3,
 }
 
 impl Happened {
-    /// The number that the database stores.
+    /// The stored number.
     pub(super) fn number(self) -> i64 {
         self as i64
     }
 
-    /// What is stored as `number`.
+    /// The kind stored as `number`.
     pub(super) fn from_number(number: i64) -> Option<Self> {
         [Self::Accepted, Self::Delivery, Self::Canceled].into_iter().find(|kind| kind.number() == number)
     }
@@ -264,7 +260,6 @@ static INSERT_EVENTS: LazyLock<RowStatement<5>> = LazyLock::new(|| {
     )
 });
 
-/// Tells the feed that deliveries changed.
 pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[Delivery], at: i64) -> Result<()> {
     let rows = changed.iter().map(|&(client, message, employee)| {
         [client.into(), at.into(), Happened::Delivery.into(), message.into(), employee.into()]
@@ -272,7 +267,6 @@ pub(super) async fn add_delivery_events(tx: &mut Write, changed: &[Delivery], at
     Ok(INSERT_EVENTS.execute(tx, rows.collect()).await?)
 }
 
-/// Tells the feed what happened to messages.
 pub(super) async fn add_message_events(
     tx: &mut Write,
     messages: impl Iterator<Item = (ClientNo, MessageNo)>,
@@ -306,11 +300,9 @@ mod tests {
         FeedScope { client_no: plant.client_no, acs_no }
     }
 
-    /// Before everything.
     const START: FeedPosition = FeedPosition { xact: 0, seq: 0 };
 
-    /// The positions of all events, once there are `count`: an event shows when every transaction that is older has
-    /// ended.
+    /// The positions of all events, once there are `count`: an event shows when every older transaction has ended.
     async fn all(plant: &Plant, count: usize) -> Vec<FeedPosition> {
         loop {
             let piece = plant.store.feed_after(scope(plant, None), START).await;

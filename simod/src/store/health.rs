@@ -1,4 +1,4 @@
-//! What an administrator is warned of: people without a phone, settings of the server, a disk that fills up.
+//! Warnings for an administrator: people without a phone, settings of the server, a disk that fills up.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use super::{
     db::engine::{Engine, query, query_as},
 };
 
-/// How far the rate at which the disk fills looks back.
+/// The period over which the rate of the disk filling up is measured.
 const WATCHED: i64 = 7 * DAY;
 
-/// People who are to receive, and what reaches them.
+/// Recipients, and how they can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeopleReached {
     /// Neither archived nor blocked, of clients that are not archived.
@@ -29,7 +29,7 @@ pub struct PeopleReached {
 }
 
 impl Store {
-    /// Who can be reached: of one client, or of all.
+    /// The people who can be reached: of one client, or of all.
     pub async fn reach(&self, client_no: Option<ClientNo>) -> Result<PeopleReached> {
         let mut reader = self.read().await?;
         let (people, without_phone): (i64, i64) = query_as(
@@ -60,7 +60,7 @@ impl Store {
         })
     }
 
-    /// What keeps the database from holding what a 202 promises. SQLite is opened so that nothing does.
+    /// Settings under which the database may lose what a 202 promises. SQLite is opened so that there are none.
     pub async fn unprotected(&self) -> Result<Vec<Unprotected>> {
         if self.engine() == Engine::Sqlite {
             return Ok(Vec::new());
@@ -80,7 +80,7 @@ impl Store {
         ))
     }
 
-    /// Notes how much of the disk is free, for the rate at which it fills. A server's disk is not ours to see.
+    /// Notes the free disk space, for the rate at which it shrinks. A server's disk is not visible to us.
     pub(crate) async fn note_disk(&self) -> Result<()> {
         let Some(free) = self.free_disk() else { return Ok(()) };
         let now = self.clock.now();
@@ -94,7 +94,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// The disk that holds the file, and how long it lasts.
+    /// The disk that holds the file, and how long it will last.
     pub async fn disk(&self) -> Result<Option<Disk>> {
         let Some(free) = self.free_disk() else { return Ok(None) };
         let now = self.clock.now();
@@ -116,18 +116,18 @@ impl Store {
     }
 }
 
-/// What the disk of a path has left for those who are not root.
+/// Free space at a path for users other than root.
 fn free_at(path: &Path) -> Option<u64> {
     rustix::fs::statvfs(path).map(|disk| disk.f_bavail * disk.f_frsize).ok()
 }
 
-/// When free space is used up that shrank from `was` to `is` while so many microseconds passed.
+/// When free space runs out that shrank from `was` to `is` within `passed` microseconds.
 fn full_in_days(was: i64, is: i64, passed: i64) -> Option<f64> {
     let used = was - is;
     (used > 0).then(|| is as f64 / used as f64 * passed as f64 / DAY as f64)
 }
 
-/// What is wrong with a server's settings (their values, and how many standbys are connected).
+/// Problems of a server's settings, given their values and the number of connected standbys.
 fn judged(fsync: &str, commits: &str, names: &str, standbys: i64) -> Vec<Unprotected> {
     let awaits_none = names.is_empty() || commits == "local";
     [

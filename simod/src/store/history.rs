@@ -1,4 +1,4 @@
-//! History: finding deliveries and messages by a query, and telling the story of one delivery.
+//! History: finding deliveries and messages by a query, and the story of one delivery.
 
 mod choice;
 mod explain;
@@ -39,29 +39,30 @@ use super::{
     db::engine::{Conn, query_scalar},
 };
 
-/// Rows on a page, at most.
+/// The most rows on a page.
 pub const PAGE_MOST: u32 = 1_000;
 
-/// A question to history.
+/// A query of history.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
-    /// Of which client.
+    /// The client.
     pub client_no: ClientNo,
-    /// Only what this ACS posted.
+    /// Only messages that this ACS posted.
     pub acs_no: Option<AcsNo>,
-    /// Only of this message.
+    /// Only this message.
     pub message_id: Option<Uuid>,
-    /// What is wanted.
+    /// The query.
     pub query: &'a Query,
-    /// In which order.
+    /// The order.
     pub sort: Sort,
     /// How many rows.
     pub limit: u32,
-    /// After which row: what the last page gave as `next`.
+    /// Start after this row: `next` of the last page.
     pub cursor: Option<&'a str>,
 }
 
-/// An order of rows: by a key, then by date, which is by the message's number. Sorts by state and by employee show the newest first within each.
+/// An order of rows: by a key, then by date, that is by the message's number. Sorts by state and by employee show the
+/// newest first within each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) key: SortKey,
@@ -84,16 +85,16 @@ impl Order {
     }
 }
 
-/// Where a page ended. Since rows change their state while one pages, `until` keeps later ones out; the reader drops
-/// repeats by id.
+/// The end of a page. Rows change their state between pages: `until` keeps later ones out, and the reader drops repeats
+/// by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cursor {
     #[serde(rename = "o")]
     sort: String,
-    /// The time by which `today` is meant.
+    /// The time that defines `today`.
     #[serde(rename = "t")]
     as_of: i64,
-    /// The newest message when the first page was asked for: nothing that was accepted later is wanted.
+    /// The newest message at the time of the first page: later ones are left out.
     #[serde(rename = "u")]
     until: MessageNo,
     #[serde(rename = "m")]
@@ -115,14 +116,14 @@ impl Cursor {
     fn read(text: &str, sort: &str) -> Result<Self> {
         decode_cursor::<Self>(text).filter(|cursor| cursor.sort == sort).ok_or_else(|| {
             let what = text!(
-                "is no cursor of this list: pass `next` of the page before, with the same sort",
+                "is not a cursor of this list: pass `next` of the page before, with the same sort",
                 "это не курсор этого списка: передайте `next` предыдущей страницы с той же сортировкой"
             );
             Error::Invalid(vec![("cursor".to_owned(), what)])
         })
     }
 
-    /// A cursor at a message. Newest first, it leaves out what is left of it, as nobody's number is 0.
+    /// A cursor at a message. Newest first, it skips the rest of that message, as no employee's number is 0.
     fn at_message(message_no: MessageNo) -> Self {
         Self {
             sort: String::new(),
@@ -181,14 +182,14 @@ impl Store {
         Ok(Page { items: rows, next })
     }
 
-    /// Whoever searches for words finds everything that was accepted before he asked.
+    /// Indexes the words of everything accepted before the search.
     async fn index_for(&self, query: &Query) -> Result<()> {
         let has_words = query.terms.iter().any(|term| matches!(term.filter, Filter::Text(_)));
         if has_words { self.index_all_words().await } else { Ok(()) }
     }
 }
 
-/// The newest message of a client, also one that a clock that was ahead has put into the future.
+/// The newest message of a client, including one dated in the future by a clock that was ahead.
 async fn newest(conn: &mut Conn, client_no: ClientNo) -> Result<MessageNo> {
     Ok(query_scalar("select coalesce(max(no), 0) from message where client_no = $1")
         .bind(client_no)
@@ -196,7 +197,7 @@ async fn newest(conn: &mut Conn, client_no: ClientNo) -> Result<MessageNo> {
         .await?)
 }
 
-/// What a question wants.
+/// The parsed conditions of a query.
 async fn wanted(conn: &mut Conn, ask: &Ask<'_>, as_of: i64, until: MessageNo) -> Result<Wanted> {
     let mut wanted = Wanted::resolve(conn, ask.client_no, ask.query, as_of, Effort::default()).await?;
     narrow(&mut wanted.numbers, std::slice::from_ref(&(1..until.0.saturating_add(1))));

@@ -1,4 +1,4 @@
-//! What is so of an installation as a whole, and of no client: a few texts by name.
+//! Facts about the whole installation rather than a client: a few texts by name.
 
 use sqlx::Connection as _;
 
@@ -11,29 +11,29 @@ use super::{
 };
 use crate::{channel::ChannelKind, clock::Clock};
 
-/// The private half of the key with which browsers subscribe.
+/// The private half of the Web Push key (VAPID).
 const VAPID_KEY: &str = "vapid_key";
 
 const FACT: &str = "select value from installation where name = $1";
 
-/// What became of a new key.
+/// The result of setting a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewKey {
-    /// It is the installation's now.
+    /// It is the installation's key now.
     Taken,
-    /// It was that before.
+    /// It was already.
     Known,
-    /// So many phones have subscribed with another one, which stays.
+    /// This many phones have subscribed with another key, which stays.
     InTheWay(u64),
 }
 
 impl Store {
-    /// The key with which browsers subscribe, if there is one.
+    /// The key that browsers subscribe with, if there is one.
     pub async fn vapid_key(&self) -> Result<Option<String>> {
         fact(&mut *self.read().await?, VAPID_KEY).await
     }
 
-    /// The same of a database that is not opened: a daemon may use it meanwhile, and nothing is migrated.
+    /// The same from a database that is not opened: a daemon may be using it, and nothing is migrated.
     pub async fn vapid_key_at(place: &Place) -> Result<Option<String>> {
         if !Self::pending_migrations(place).await?.is_empty() {
             return Ok(None);
@@ -54,7 +54,7 @@ impl Store {
         }
     }
 
-    /// The key with which browsers subscribe: this one, unless there is one already.
+    /// The key that browsers subscribe with: this one, unless there is one already.
     pub async fn settle_vapid_key(&self, private: &str) -> Result<String> {
         let mut tx = self.write().await?;
         keep_fact(&mut tx, VAPID_KEY, private).await?;
@@ -63,7 +63,8 @@ impl Store {
         Ok(settled.unwrap_or_else(|| private.to_owned()))
     }
 
-    /// Takes another key; where phones have subscribed with one, only if `anyway`: none of them is reached any more.
+    /// Sets another key; where phones have subscribed with the old one, only if `anyway`: they cannot be reached any
+    /// more.
     pub async fn replace_vapid_key(&self, private: &str, anyway: bool) -> Result<NewKey> {
         let mut tx = self.write().await?;
         if fact(&mut tx, VAPID_KEY).await?.as_deref() == Some(private) {
@@ -83,7 +84,7 @@ impl Store {
     }
 }
 
-/// Writes a fact that stays as it is where it is known.
+/// Stores a fact unless it is known; a known one stays as it is.
 pub(super) async fn keep_fact(tx: &mut Write, name: &str, value: &str) -> Result<()> {
     query("insert into installation (name, value) values ($1, $2) on conflict (name) do nothing")
         .bind(name)
@@ -93,7 +94,7 @@ pub(super) async fn keep_fact(tx: &mut Write, name: &str, value: &str) -> Result
     Ok(())
 }
 
-/// Writes a fact in place of what was known.
+/// Stores a fact, replacing the known one.
 pub(super) async fn set_fact(tx: &mut Write, name: &str, value: &str) -> Result<()> {
     query(
         "insert into installation (name, value) values ($1, $2)

@@ -1,4 +1,4 @@
-//! Forgetting: keys, events and history that are old enough, in small steps.
+//! Deletes keys, events and history that are old enough, in small steps.
 
 use simo_common::time::{DAY, HOUR};
 
@@ -11,30 +11,29 @@ use super::{
 /// Rows that one step changes: a few milliseconds of the writer.
 const STEP: i64 = 250;
 
-/// Messages that one step forgets at most.
+/// The most messages that one step deletes.
 const FORGOTTEN_AT_ONCE: i64 = 64;
 
-/// How long keys of idempotency are kept, and with them the messages that they lead to.
+/// How long idempotency keys are kept, and with them their messages.
 const KEYS_KEPT: i64 = 72 * HOUR;
 
-/// How long the live feed goes back.
+/// How far back the live feed goes.
 const EVENTS_KEPT: i64 = DAY;
 
 /// How long failed logins count.
 const FAILURES_KEPT: i64 = DAY;
 
-/// How long an invitation that ran out can still be told from one that never was.
+/// How long an expired invitation can still be told from one that never existed.
 const INVITES_KEPT: i64 = 30 * DAY;
 
-/// How long it is known what was refused.
+/// How long refused attempts are kept.
 const REFUSED_KEPT: i64 = 90 * DAY;
 
-/// How long refused posts are known: no longer than their client keeps history, as they show titles.
+/// How long refused posts are kept: no longer than their client keeps history, as they show titles.
 const REFUSED_POSTS_KEPT: i64 = 30 * DAY;
 
 impl Store {
-    /// Forgets some of the oldest events, those before a moment. They are in the order of time; only the oldest are looked
-    /// at.
+    /// Deletes some of the oldest events, before a moment. They are in order of time; only the oldest are read.
     pub(crate) async fn forget_events(&self, before: i64, most: i64) -> Result<u64> {
         let text = match self.engine() {
             Engine::Sqlite => {
@@ -42,7 +41,7 @@ impl Store {
                      select seq from (select seq, at from event order by seq limit $2) oldest where at < $1)
                  returning 1"
             }
-            // A position before what is gone must be told from one that nothing follows.
+            // A position before deleted events must be told from one that nothing follows.
             Engine::Postgres => {
                 "with gone as (
                      delete from event where (xact, seq) in (
@@ -62,8 +61,8 @@ impl Store {
         Ok(gone.len() as u64)
     }
 
-    /// Forgets some of what is too old to matter: keys of idempotency, events, failed logins, refused attempts and posts,
-    /// invitations. Returns whether there may be more.
+    /// Deletes some old rows: idempotency keys, events, failed logins, refused attempts and posts, invitations. Returns
+    /// whether there may be more.
     pub async fn forget_old(&self) -> Result<bool> {
         let now = self.clock.settled();
         let forgotten = [
@@ -123,7 +122,7 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Deletes some history that is older than its client keeps it, oldest first. Returns whether there may be more.
+    /// Deletes some history older than its client keeps it, oldest first. Returns whether there may be more.
     pub async fn forget_history(&self) -> Result<bool> {
         let now = self.clock.settled();
         let mut reader = self.read().await?;
@@ -136,7 +135,7 @@ impl Store {
             let old =
                 message_spans::within(&mut reader, client_no, std::slice::from_ref(&(i64::MIN..before)))
                     .await?;
-            // First those that were canceled while they waited.
+            // First those canceled while scheduled.
             for numbers in std::iter::once(i64::MIN..0).chain(old) {
                 let oldest: Vec<(MessageNo, Option<MessageNo>)> = query_as(
                     "select no, waited_as from message indexed by message_client
@@ -162,7 +161,7 @@ impl Store {
         Ok(false)
     }
 
-    /// Deletes messages as far as one step goes; of one that has many deliveries and pushes, some of these first.
+    /// Deletes messages as far as one step goes; for one with many deliveries and pushes, some of these first.
     async fn forget_messages(
         &self,
         client_no: ClientNo,
@@ -188,7 +187,7 @@ impl Store {
                 .execute(&mut tx)
                 .await?
                 .rows_affected();
-                // Whoever is chosen loses all of his pushes, so that it may be more than were left.
+                // A chosen employee loses all their pushes, so it may be more than were left.
                 left -= deleted as i64;
                 if left <= 0 {
                     break 'messages;

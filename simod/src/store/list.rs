@@ -1,25 +1,25 @@
-//! Lists: which rows are asked for, and where the next page begins.
+//! Lists: which rows to return, and where the next page begins.
 
 use super::Result;
 use crate::store::db::engine::{Kind, Named, Row, Value};
 use futures_util::{Stream, StreamExt as _};
 use simo_common::people::fold_name;
 
-/// Which rows of a list, and after which key to go on.
+/// Which rows of a list, and the key to continue after.
 #[derive(Debug, Clone)]
 pub struct Listing<K> {
-    /// What the rows' names must contain.
+    /// Words that the rows' names must contain.
     pub find: Find,
     /// Rows of a page.
     pub limit: usize,
-    /// The key of the last row of the page before.
+    /// The key of the last row of the previous page.
     pub after: Option<K>,
-    /// With archived ones.
+    /// Include archived ones.
     pub archived: bool,
 }
 
 impl<K> Listing<K> {
-    /// How many rows to ask the database for, where [`Find`] is applied to what it answers.
+    /// How many rows to ask the database for, where [`Find`] is applied afterwards.
     pub(super) fn rows(&self) -> i64 {
         if self.find.is_empty() { self.limit as i64 + 1 } else { i64::MAX }
     }
@@ -34,22 +34,22 @@ pub struct Rows<T, K> {
     pub next: Option<K>,
 }
 
-/// Words that a row's names must contain, all of them, in any order and case.
+/// Words that a row's names must all contain, in any order and case.
 #[derive(Debug, Clone, Default)]
 pub struct Find(Vec<(String, String)>);
 
 impl Find {
-    /// From what a person typed.
+    /// From a person's input.
     pub fn new(text: &str) -> Self {
         Self(text.split_whitespace().map(|word| (fold_name(word), word.to_owned())).collect())
     }
 
-    /// Whether every row fits.
+    /// Whether every row matches.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether the names of a row fit.
+    /// Whether the names of a row match.
     pub(super) fn fits(&self, names: &[&str]) -> bool {
         self.is_empty() || {
             let names = fold_name(&names.join(" "));
@@ -63,10 +63,10 @@ impl Find {
     }
 }
 
-/// The columns of a word, as it is folded and as it was typed.
+/// The columns of a word, folded and as typed.
 pub(super) const WORD: [Named; 2] = [("folded", Kind::Text), ("typed", Kind::Text)];
 
-/// Whether the employee `e` has all words in his name or number; over the rows of [`Find::words`].
+/// Whether the name or number of the employee `e` has all words; over the rows of [`Find::words`].
 macro_rules! has_words {
     () => {
         "not exists (select 1 from {rows} where instr(e.folded_name, {folded}) = 0
@@ -75,7 +75,7 @@ macro_rules! has_words {
 }
 pub(super) use has_words;
 
-/// Reads rows until the page is full; `read` makes a key and an item of each, or leaves it out.
+/// Reads rows until the page is full; `read` makes a key and an item of each, or skips it.
 pub(super) async fn page<T, K>(
     rows: impl Stream<Item = sqlx::Result<Row>>,
     limit: usize,

@@ -1,9 +1,9 @@
-//! The numbers of messages: how they are given, and how a time leads to them.
+//! The numbers of messages: how they are given out, and how they are found by time.
 //!
-//! Numbers ascend with the acceptance, but times need not ascend with them: a clock is set back, and on PostgreSQL a
-//! transaction takes its time when it begins and stores its messages when it gets their locks. So the times of every
-//! thousand numbers are noted once nobody can store a message of them any more, whatever the clock did. What is not noted
-//! yet may be of any time.
+//! Numbers ascend in order of acceptance, but times may not: a clock is set back, or on PostgreSQL a transaction takes
+//! its time when it begins and stores its messages when it gets their locks. So the time range of every thousand
+//! numbers is noted once no transaction can use them any more, whatever the clock did. Numbers not noted yet may have
+//! any time.
 
 use std::{
     ops::Range,
@@ -17,26 +17,27 @@ use super::{
     history::apart,
 };
 
-/// Numbers that one row of `message_span` is of.
+/// Numbers per row of `message_span`.
 const SPAN: i64 = 1_000;
 
 /// Spans that one transaction notes.
 const AT_ONCE: i64 = 100;
 
-/// Whoever has taken numbers for messages writes something within this time, and is known to the server from then on.
+/// A transaction that has taken message numbers writes something within this time, and from then on has an id at the
+/// server.
 const WRITES_WITHIN: Duration = Duration::from_mins(1);
 
 impl MessageNo {
-    /// The number of a message that waits for its time.
+    /// The number of a scheduled message.
     pub(super) fn waiting(self) -> Self {
         Self(-self.0)
     }
 }
 
-/// So many numbers that no message has had.
+/// Takes this many unused message numbers.
 pub(super) async fn next_numbers(tx: &mut Write, count: usize) -> Result<Vec<MessageNo>> {
     match tx.engine() {
-        // Where SQLite keeps the last number itself, so that it never gives one twice.
+        // SQLite's own record of the last number, so that it never gives one out twice.
         Engine::Sqlite => {
             let count = count as i64;
             let last: Option<i64> = query_scalar(
@@ -61,7 +62,7 @@ pub(super) async fn next_numbers(tx: &mut Write, count: usize) -> Result<Vec<Mes
     }
 }
 
-/// The ranges of numbers, ascending and apart, outside of which no message of the client was accepted at these times.
+/// The ranges of numbers, ascending and apart, that contain all messages of the client accepted at these times.
 pub(super) async fn within(
     conn: &mut Conn,
     client_no: ClientNo,
@@ -79,9 +80,9 @@ pub(super) async fn within(
     Ok(apart(ranges))
 }
 
-/// The numbers of which messages may have been accepted at this time, by what is noted.
+/// The numbers whose messages may have been accepted at this time, by the noted spans.
 async fn noted(conn: &mut Conn, time: &Range<i64>) -> Result<Vec<Range<i64>>> {
-    // Neighbours have the same distance from their places among those that are found.
+    // Neighbours have the same distance from their ranks among the spans found.
     let mut ranges: Vec<(i64, i64)> = query_as(
         "select min(first_no), max(first_no) + $3 from (
              select first_no, first_no - $3 * row_number() over (order by first_no) as run from message_span
@@ -99,7 +100,7 @@ async fn noted(conn: &mut Conn, time: &Range<i64>) -> Result<Vec<Range<i64>>> {
     Ok(apart(ranges.into_iter().map(|(first, end)| first..end).collect()))
 }
 
-/// A range without what is too early or too late at its ends.
+/// A range without the messages at its ends that are too early or too late.
 async fn tightened(
     conn: &mut Conn,
     client_no: ClientNo,
@@ -127,7 +128,7 @@ async fn tightened(
     })
 }
 
-/// Every message that was accepted at this time or later has this number or a later one.
+/// Every message accepted at this time or later has this number or a later one.
 pub(super) async fn first_since(conn: &mut Conn, at: i64) -> Result<MessageNo> {
     let first: Option<i64> = query_scalar(
         "select coalesce(
@@ -142,7 +143,7 @@ pub(super) async fn first_since(conn: &mut Conn, at: i64) -> Result<MessageNo> {
 }
 
 impl Store {
-    /// Notes the times of numbers of which nobody can store a message any more. Returns whether there may be more to note.
+    /// Notes the times of numbers that no transaction can use any more. Returns whether there may be more to note.
     pub async fn note_message_spans(&self) -> Result<bool> {
         let mut reader = self.read().await?;
         let (from, given): (i64, i64) = query_as(match self.engine() {
@@ -188,7 +189,7 @@ impl Store {
         .bind(SPAN)
         .execute(&mut tx)
         .await?;
-        // Also where nothing was stored, or the same numbers would be looked at for ever.
+        // Also where nothing was stored, or the same numbers would be checked for ever.
         query("insert into message_span (first_no, earliest_at, latest_at) values ($1, $2, $3) on conflict do nothing")
             .bind(last)
             .bind(i64::MAX)
@@ -199,22 +200,22 @@ impl Store {
     }
 }
 
-/// On PostgreSQL, the numbers that were given some time ago.
+/// On PostgreSQL, the numbers given out some time ago.
 #[derive(Debug, Default)]
 pub(super) struct NumbersGiven(Mutex<Given>);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Given {
-    /// The last one of those of which nobody can store a message any more.
+    /// The last number up to which no transaction can store a message any more.
     over: i64,
-    /// The last one that was given when this was asked, and when that was.
+    /// The last number given out at the last check, and the time of that.
     seen: Option<(i64, Instant)>,
     /// The transaction before which all must end that may have taken one of these.
     before: Option<i64>,
 }
 
 impl Store {
-    /// Up to which number no transaction can store a message any more.
+    /// The number up to which no transaction can store a message any more.
     async fn numbers_over(&self, given: i64) -> Result<i64> {
         let (next, oldest) = (self.next_transaction().await?, self.oldest_transaction().await?);
         let mut state = self.numbers_given.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,18 +243,18 @@ mod tests {
         testing::Plant,
     };
 
-    /// What happens to messages and to the clock.
+    /// An event of messages or of the clock.
     #[derive(Debug, Clone)]
     enum Event {
-        /// So many are accepted, one a second.
+        /// This many are accepted, one a second.
         Accept(u16),
-        /// The clock is set by so many seconds.
+        /// The clock is set by this many seconds.
         Set(i32),
-        /// An instance takes numbers and a time, and waits with them for a lock.
+        /// An instance takes numbers and a time, and then waits for a lock.
         Begin(u16),
         /// The one that has waited longest stores its messages, at most 9 s after it began.
         Store,
-        /// Times are noted, as far as nobody waits with a number.
+        /// Times are noted, as far as no instance waits with a number.
         Note,
     }
 
@@ -356,7 +357,7 @@ mod tests {
                 by_times,
                 "{events:?} {times:?}"
             );
-            // Each range begins and ends with what is meant.
+            // Each range begins and ends with a wanted message.
             for range in &ranges {
                 assert!(by_times.contains(&range.start) && by_times.contains(&(range.end - 1)));
             }

@@ -1,4 +1,4 @@
-//! How many deliveries of a message are in each state. Triggers keep it (`message_sum`); on PostgreSQL what changes adds
+//! The number of a message's deliveries in each state. Triggers maintain it (`message_sum`); on PostgreSQL changes add
 //! rows, which are added up here.
 
 use super::{
@@ -33,7 +33,7 @@ const ADD_UP: &str = "with changes as (
      returning 1";
 
 impl Store {
-    /// Adds up some of what has changed. Returns whether there may be more.
+    /// Adds up some of the changes. Returns whether there may be more.
     pub async fn add_up_sums(&self) -> Result<bool> {
         if self.engine() == Engine::Sqlite {
             return Ok(false);

@@ -1,5 +1,5 @@
-//! The numbers by which rows refer to one another, each kind a type of its own: small numbers of different kinds are alike,
-//! and the wrong one would find somebody else's row.
+//! The numbers by which rows refer to one another, each kind with its own type: small numbers of different kinds look
+//! alike, and the wrong one would find another object's row.
 
 use serde::{Deserialize, Serialize};
 use sqlx::{ColumnIndex, postgres::PgRow, sqlite::SqliteRow};
@@ -72,7 +72,7 @@ numbers! {
     OperatorNo,
     /// A token.
     TokenNo,
-    /// A person, within the client: small, for audiences are sets of them.
+    /// A person, within the client: small, because audiences are sets of them.
     EmployeeNo,
     /// A group.
     GroupNo,
@@ -84,12 +84,12 @@ numbers! {
     DeviceNo,
     /// Pairing codes that were made together.
     BatchNo,
-    /// A message. From 1 on they ascend with the acceptance; one that waits for its time has a negative one.
+    /// A message. Positive numbers ascend in order of acceptance; a scheduled message has a negative one.
     MessageNo,
 }
 
 impl ClientNo {
-    /// None: what belongs to no client.
+    /// None: for objects outside any client.
     pub const NONE: Self = Self(0);
 }
 
@@ -100,13 +100,13 @@ impl From<u32> for EmployeeNo {
 }
 
 impl EmployeeNo {
-    /// Its place in sets of people.
+    /// Its value in sets of people.
     pub(super) fn place(self) -> u32 {
         self.0 as u32
     }
 }
 
 impl MessageNo {
-    /// Of the one that is accepted next: what holds for it holds now.
+    /// Stands for the next accepted message: its conditions are the present ones.
     pub(in crate::store) const NEXT: Self = Self(i64::MAX - 1);
 }

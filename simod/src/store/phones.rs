@@ -1,4 +1,4 @@
-//! Phones: how they come, the channels that lead to them, and how they go.
+//! Phones: pairing, the channels that lead to them, and retiring.
 
 pub(super) mod channel_address;
 pub(super) mod devices;

@@ -1,4 +1,4 @@
-//! From what was posted to who receives it.
+//! From posted messages to their recipients.
 
 pub(super) mod accept;
 pub(super) mod audience;

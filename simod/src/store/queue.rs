@@ -1,10 +1,10 @@
-//! The queue of pushes: claim what is due (its statements: `queue/claim.rs`), and store how it went
+//! The queue of pushes: claim those that are due (statements: `queue/claim.rs`), and store their results
 //! (`queue/finish.rs`).
 //!
-//! A push is claimed from [`Store::claim`] until [`Store::finish`] has committed. On SQLite claims live in memory, because
-//! one process owns the file: after a crash nothing is claimed, and what was in flight is sent again. On PostgreSQL they
-//! stand in the row, with a number of their own and a lease that counts in the server's time: what an instance held that is
-//! gone, another one claims when the lease is over.
+//! A push is claimed from [`Store::claim`] until [`Store::finish`] has committed. On SQLite claims live in memory,
+//! because one process owns the file: after a crash nothing is claimed, and pushes in flight are sent again. On
+//! PostgreSQL they are stored in the row, with a number of their own and a lease in the server's time: when an instance
+//! is gone, another one claims its pushes after the lease ends.
 
 pub(super) mod cancel;
 mod claim;
@@ -52,53 +52,50 @@ use crate::{
     },
 };
 
-/// How long whoever cancels or denies waits for what is on its way to a provider: mostly that takes a part of a second.
+/// How long a cancel or denial waits for pushes on their way to a provider: mostly that takes a part of a second.
 const SETTLES_WITHIN: Duration = Duration::from_secs(3);
 
-/// Between two looks at what is on its way.
+/// Between two checks of pushes on their way.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// A push as one number: SQLite looks a number up in a list, and walks along a list of rows. Should two pushes ever share one,
+/// A push as one number: SQLite looks a number up in a list, but scans a list of rows. If two pushes ever share one,
 /// the second is claimed when the first is done.
 const PACKED: &str = "((message_no << 24) | (device_no << 4) | step)";
 
 /// Longer than any lease, which is a provider's time-out and some seconds.
 const LONGEST_LEASE: &str = "15 minutes";
 
-/// Whether a push is held by a lease, on PostgreSQL. One that ends later than any that is given was given before the server's
-/// clock was set back.
+/// Whether a push is held by a lease, on PostgreSQL. A lease ending later than any possible one was given before the
+/// server's clock was set back.
 pub(super) fn is_leased(push: &str) -> String {
     format!(
         "{push}.held_until > clock_timestamp() and {push}.held_until <= clock_timestamp() + interval '{LONGEST_LEASE}'"
     )
 }
 
-/// Whose pushes may be under way.
+/// Selects pushes under way.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum UnderWay {
-    /// A message's.
     Message(MessageNo),
-    /// An employee's.
     Employee(EmployeeNo),
 }
 
-/// Which push: one message for one employee on its way to one device.
+/// Identifies a push: one message for one employee on its way to one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PushKey {
     /// The client.
     pub client_no: ClientNo,
     /// The message.
     pub message_no: MessageNo,
-    /// Whom it is for.
+    /// The employee.
     pub employee_no: EmployeeNo,
     /// The phone.
     pub device_no: DeviceNo,
-    /// Which of the delivery's pushes to this phone; the first is 0.
+    /// The number of this push among the delivery's pushes to this phone; the first is 0.
     pub step: i64,
 }
 
 impl PushKey {
-    /// Of which delivery.
     pub(super) fn delivery(self) -> close::Delivery {
         (self.client_no, self.message_no, self.employee_no)
     }
@@ -107,31 +104,31 @@ impl PushKey {
 /// The right to send a push, until it is finished.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// Which claim it is, on PostgreSQL: what came of an earlier one must not undo a later one.
+    /// The claim's number, on PostgreSQL: the result of an earlier claim must not undo a later one.
     number: i64,
-    /// Where the provider is to find the phone: what it says of it does not concern another address that the phone has got
+    /// The provider's address that is tried: the result does not concern another address that the phone has got
     /// meanwhile.
     address: Address,
-    /// Which of the phone's ways that is.
+    /// The number of that way of the phone.
     way_no: i64,
-    /// Which push.
+    /// The push.
     pub key: PushKey,
 }
 
-/// A claimed push with all that a channel needs to send it.
+/// A claimed push with everything a channel needs to send it.
 #[derive(Debug, Clone)]
 pub struct ClaimedPush {
-    /// The claim, to be handed back in [`Finished`].
+    /// The claim, to be returned in [`Finished`].
     pub claim: Claim,
     /// When the claim began.
     pub claimed: Instant,
     /// The message's id, by which phones know it.
     pub message_id: Uuid,
-    /// Why it must not be sent at all; then only [`PushResult::Skipped`] is right.
+    /// Why it must not be sent; then only [`PushResult::Skipped`] is right.
     pub skip: Option<Skip>,
     /// Tries so far.
     pub tries: u32,
-    /// How urgent the message is.
+    /// The message's priority.
     pub priority: Priority,
     /// The message's title.
     pub title: String,
@@ -141,15 +138,15 @@ pub struct ClaimedPush {
     pub data: Option<String>,
     /// The topic's slug.
     pub topic: Option<String>,
-    /// The topic's name for people.
+    /// The topic's display name.
     pub topic_name: Option<String>,
     /// The ACS's name; `operator` when an operator posted it.
     pub acs: String,
     /// The client's name.
     pub client: String,
-    /// What the phone's person reads.
+    /// The language of the phone's person.
     pub lang: Lang,
-    /// What the phone says that it is.
+    /// The platform that the phone reports.
     pub platform: String,
     /// Whether it must be acknowledged.
     pub require_ack: bool,
@@ -159,9 +156,9 @@ pub struct ClaimedPush {
     pub expires_at: i64,
     /// The provider's address of the phone.
     pub address: Address,
-    /// What FCM may see.
+    /// How much FCM may see.
     pub payload: Payload,
-    /// What travels by Web Push.
+    /// How much is sent by Web Push.
     pub webpush: WebPush,
     /// Whether the push carries a provider-side notification.
     pub notification: bool,
@@ -169,31 +166,31 @@ pub struct ClaimedPush {
     pub quarantined_at: Option<i64>,
 }
 
-/// What a claim got.
+/// The result of a claim.
 #[derive(Debug, Default)]
 pub struct Claimed {
     /// The pushes, now claimed.
     pub pushes: Vec<ClaimedPush>,
-    /// Whether there may be more that is due, for which there was no room.
+    /// Whether more may be due, for which there was no room.
     pub more: bool,
 }
 
-/// Why a push that is due must not be sent.
+/// Why a due push must not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
     /// The message was canceled.
     Canceled,
-    /// Its time ran out.
+    /// It has expired.
     Expired,
     /// The employee is blocked or archived.
     Blocked,
-    /// The device left, was removed or retired, or is reached another way now.
+    /// The device left, was removed or retired, or has another way now.
     DeviceGone,
 }
 
 impl Store {
-    /// Claims pushes of `channel` that are due, as many as there is room for, fair between clients, the most urgent and
-    /// oldest of each first. On PostgreSQL others may claim them again after `lease`.
+    /// Claims due pushes of `channel`, as many as there is room for, fairly between clients, the most urgent and oldest
+    /// of each first. On PostgreSQL others may claim them again after `lease`.
     pub async fn claim(
         &self,
         channel: ChannelKind,
@@ -222,15 +219,15 @@ impl Store {
             room.keep_none();
         }
         let clients: Vec<ClientNo> = clients.into_iter().map(|(no, _)| no).collect();
-        // Whom the rounding down leaves out this time, comes first next time.
+        // A client that rounding down leaves out this time comes first next time.
         let first = self.claim_turn.fetch_add(1, Ordering::Relaxed) % clients.len();
         let mut hungry = [&clients[first..], &clients[..first]].concat();
-        // Who has little under way waits least: what is claimed for a crowd takes a while to read.
+        // A client with little under way waits least: claiming for a crowd takes a while to read.
         hungry.sort_by_key(|client_no| room.held_by(*client_no));
         let mut pushes = Vec::new();
         let mut more = false;
         while !room.is_full() && !hungry.is_empty() {
-            // What some leave of their share is shared by those who have more.
+            // The unused parts of shares go to clients with more pushes.
             let share = room.free().div_ceil(hungry.len());
             let mut have_more = Vec::new();
             for client_no in hungry {
@@ -242,7 +239,7 @@ impl Store {
                 let claimed = match self.claim_of(channel, client_no, due, want, lease).await {
                     Ok(claimed) => claimed,
                     Err(error) if pushes.is_empty() => return Err(error),
-                    // What is claimed already must not stay in nobody's hands.
+                    // Pushes claimed so far must still be returned.
                     Err(_) => return self.claimed_and_on_disk(pushes, true).await,
                 };
                 room.take(client_no, claimed.len());
@@ -256,7 +253,7 @@ impl Store {
         self.claimed_and_on_disk(pushes, more || !hungry.is_empty()).await
     }
 
-    /// Nothing goes out that a power failure could still take away.
+    /// Nothing is sent that a power failure could still undo.
     async fn claimed_and_on_disk(&self, pushes: Vec<ClaimedPush>, more: bool) -> Result<Claimed> {
         if !pushes.is_empty()
             && let Err(error) = self.messages_on_disk().await
@@ -270,7 +267,6 @@ impl Store {
         Ok(Claimed { pushes, more })
     }
 
-    /// Claims due pushes of one client.
     async fn claim_of(
         &self,
         channel: ChannelKind,
@@ -285,7 +281,7 @@ impl Store {
             Engine::Postgres => due.of(&CLAIM_IN_ROWS),
         };
         let claim = query(text).bind(channel).bind(client_no).bind(due.now).bind(want as i64);
-        // Whoever waits for what is claimed does not look between its reading and its noting.
+        // A wait for claimed pushes must not check between the reading and the noting of a claim.
         let _claiming = self.claiming.lock().await;
         let rows = match self.engine() {
             Engine::Sqlite => {
@@ -307,12 +303,12 @@ impl Store {
         Ok(pushes)
     }
 
-    /// Waits until nothing is under way any more that was claimed before it was canceled or denied, so that whoever did that
-    /// hears of it when nothing more is sent; not longer than [`SETTLES_WITHIN`].
+    /// Waits until every push claimed before the cancel or denial is finished, so that the caller is answered when
+    /// nothing more is sent; at most [`SETTLES_WITHIN`].
     pub(super) async fn settled(&self, client_no: ClientNo, of: UnderWay) -> Result<()> {
         let until = Instant::now() + SETTLES_WITHIN;
         loop {
-            // A claim that is being made is noted first.
+            // A claim in progress is noted first.
             drop(self.claiming.lock().await);
             if !self.is_under_way(client_no, of).await? || Instant::now() >= until {
                 return Ok(());
@@ -352,7 +348,7 @@ impl Store {
 
     /// How many pushes of a channel wait, for metrics and tests: due or not, claimed or not.
     pub async fn waiting_pushes(&self, channel: ChannelKind) -> Result<i64> {
-        // Each kind has a partial index, which the condition must name to get.
+        // Each kind has a partial index, which needs this condition.
         let kind = if channel.is_pulled() { "channel < 0" } else { "channel > 0" };
         query_scalar(format!("select count(*) from push where channel = $1 and done_at is null and {kind}"))
             .bind(channel)
@@ -361,7 +357,7 @@ impl Store {
             .map_err(Into::into)
     }
 
-    /// The pushes that are claimed (of one client), for `jsonb_each`: each as in [`PACKED`].
+    /// The claimed pushes (of one client), for `jsonb_each`: each as in [`PACKED`].
     fn held(&self, client_no: Option<ClientNo>) -> String {
         let claims = self.claims();
         let held = claims.iter().filter(|key| client_no.is_none_or(|client_no| key.client_no == client_no));
@@ -371,7 +367,7 @@ impl Store {
     }
 
     fn claims(&self) -> std::sync::MutexGuard<'_, HashSet<PushKey>> {
-        // A poisoned set is still a set: nothing panics between its changes.
+        // A poisoned set is still valid: nothing panics between its changes.
         self.claims.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

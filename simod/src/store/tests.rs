@@ -35,7 +35,7 @@ async fn claim_all(fixture: &Fixture) -> Vec<super::ClaimedPush> {
     fixture.store.claim(ChannelKind::Fcm, 1_000, LEASE).await.unwrap().pushes
 }
 
-/// What the first transaction of a cancelation leaves behind beside the message's row when there is no second one.
+/// What the first transaction of a cancel leaves besides the message's row when there is no second one.
 const CANCEL_BEGUN: &str =
     "insert into duty (client_no, kind, subject_no, begun_at) select client_no, 1, no, 1 from message";
 
@@ -134,7 +134,7 @@ async fn a_large_audience_is_frozen_and_expanded_in_steps() {
     let accepted = f.store.accept(&[incoming]).await.unwrap();
     assert_eq!(posted(&accepted[0]).recipients.accepted, 1_003);
     assert_eq!(f.rows("select count(*) from delivery").await, ["0"]);
-    // Who comes later is not among the recipients.
+    // Employees added later are not among the recipients.
     f.add_employees(10).await;
     let mut steps = 0;
     let mut stride = Stride::default();
@@ -146,7 +146,8 @@ async fn a_large_audience_is_frozen_and_expanded_in_steps() {
     assert_eq!(f.rows("select count(*) from audience").await, ["0"]);
 }
 
-/// A batch of messages to groups makes more deliveries than one transaction: what is frozen of it are many small audiences.
+/// A batch of messages to groups makes more deliveries than one transaction may: the frozen rest is many small
+/// audiences.
 #[tokio::test]
 async fn small_audiences_that_were_frozen_are_expanded_many_at_once() {
     let f = Fixture::new().await;

@@ -71,7 +71,7 @@ def processes(folder):
             if terminal == "0" and (path / "cwd").readlink().is_relative_to(folder):
                 yield int(path.name)
         except OSError:
-            pass  # it has ended, or is another user's
+            pass  # it has ended, or belongs to another user
 
 
 def signal_all(folder, number, only=b""):
@@ -114,7 +114,7 @@ class Node:
                 },
                 "pg_hba": [f"host {of} all 127.0.0.1/32 scram-sha-256" for of in ("all", "replication")],
                 "parameters": {"unix_socket_directories": "", "shared_buffers": "32MB"},
-                # A node that cannot follow any more is made anew, as an administrator would.
+                # A node that can no longer follow is rebuilt, as an administrator would do.
                 "remove_data_directory_on_rewind_failure": True,
                 "remove_data_directory_on_diverged_timelines": True,
             },
@@ -174,8 +174,8 @@ class Cluster:
             node.start()
         self.wait_until_well(is_synchronous=True)
         for name, connections in (("simo", 50), ("prober", 20)):
-            # A server keeps the connection of a commit that waits for a standby, also when the client is gone. Whether they would
-            # add up until Patroni found none was not seen; the limits rule it out.
+            # A server keeps the connection of a commit that waits for a standby even after its client is gone. Whether such
+            # connections add up until Patroni finds none free was not observed; the limits rule it out.
             self.must(f"create role {name} login password '{self.password}' connection limit {connections}")
             self.must(f"create database {name} owner {name}")
         self.must("create table probe (at timestamptz default clock_timestamp())", "prober")

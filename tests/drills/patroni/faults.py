@@ -7,7 +7,7 @@ from cluster import signal_all
 
 STRICT = {"synchronous_mode": True, "synchronous_mode_strict": True, "maximum_lag_on_failover": 1 << 20}
 NOT_STRICT = STRICT | {"synchronous_mode_strict": False}
-# A standby that is behind may be promoted, as it may where an administrator sets no limit that bites.
+# A standby that lags may be promoted, as it may where an administrator sets no effective limit.
 ASYNCHRONOUS = {"synchronous_mode": False, "synchronous_mode_strict": False, "maximum_lag_on_failover": 1 << 30}
 
 
@@ -59,7 +59,7 @@ def kill_node_with_standbys_behind(cluster, primary, now):
     return primary.start
 
 
-# Name to: what Patroni is set to, what happens, whether all that is promised must hold.
+# Name: Patroni's settings, the fault, and whether every promise must hold.
 CASES = {
     "postmaster": (STRICT, kill_postmaster, True),
     "node": (STRICT, kill_node, True),

@@ -67,7 +67,7 @@ class Watch:
         self.simod, self.name, self.rate = simod, name, rate
         self.accepted = []  # (when, key) of each first 202
         self.committed = []  # (when, the server's start time) of each commit of the prober
-        self.tries = []  # (when, status) of the posters' tries; 0: no answer
+        self.tries = []  # (when, status) of the posters' attempts; 0: no answer
         self.unanswered = 0
         self.ended = threading.Event()
         self.give_up = float("inf")

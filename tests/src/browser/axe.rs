@@ -1,4 +1,4 @@
-//! axe-core, which looks for what people with screen readers or poor sight cannot use.
+//! axe-core finds accessibility problems: what people with screen readers or poor sight cannot use.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Chromium, missing};
 
-/// Its script: the file that `SIMO_AXE` names. Without one, `None`, which is reported as skipped.
+/// The script of axe: the file that `SIMO_AXE` names. Without one, `None`, which is reported as skipped.
 pub fn axe() -> Option<String> {
     let script = std::env::var_os("SIMO_AXE").and_then(|path| fs::read_to_string(path).ok());
     if script.is_none() {
@@ -16,10 +16,10 @@ pub fn axe() -> Option<String> {
 }
 
 impl Chromium {
-    /// What axe finds on the page against WCAG up to 2.2 AA: rules, with the elements that break them.
+    /// Violations of WCAG up to 2.2 AA on the page: rules, with the elements that break them.
     pub async fn violations(&self, axe: &str) -> Vec<Value> {
         if self.evaluate("typeof axe").await == "undefined" {
-            // Else the value of the script would be sent back: all of axe.
+            // `null`, or the whole script would be sent back as the value.
             self.evaluate(&format!("{axe}; null")).await;
         }
         let tags = json!(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]);

@@ -1,4 +1,4 @@
-//! Chromium's remote control: the `DevTools` protocol over one WebSocket, sessions by their ids.
+//! Chromium's remote control: the `DevTools` protocol over one WebSocket, with sessions told apart by their ids.
 
 use std::{
     collections::HashMap,
@@ -34,10 +34,10 @@ pub struct Cdp {
 }
 
 impl Cdp {
-    /// Connects to the address that the browser names.
+    /// Connects to the address that the browser printed.
     ///
     /// # Errors
-    /// Nobody listens yet.
+    /// The browser does not listen yet.
     pub async fn connect(url: &str) -> Result<Self, tokio_tungstenite::tungstenite::Error> {
         // Screenshots and traces are large.
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
@@ -62,7 +62,7 @@ impl Cdp {
                         },
                     }
                 }
-                // The browser is gone: so are all answers.
+                // The browser is gone; fail the pending calls.
                 calls.lock().expect("nobody panicked").clear();
             })
         };
@@ -72,7 +72,7 @@ impl Cdp {
     /// Calls a method in a session, or in the browser itself.
     ///
     /// # Errors
-    /// The browser refuses, in its own words, or is gone.
+    /// The browser's error message, or that the browser is gone.
     pub async fn call(
         &self,
         session: Option<&str>,
@@ -97,7 +97,7 @@ impl Cdp {
         }
     }
 
-    /// Takes the events of this method that came so far: their parameters.
+    /// Takes the parameters of all events of this method so far.
     pub fn take(&self, method: &str) -> Vec<Value> {
         let mut events = self.events.lock().expect("nobody panicked");
         events

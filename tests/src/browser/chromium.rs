@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{Desktop, Group, cdp::Cdp};
 use crate::wait::{eventually, within};
 
-/// A Chromium with a profile of its own (in an incognito one all notifications are denied) and one page.
+/// A Chromium with its own profile (an incognito one denies all notifications) and one page.
 pub struct Chromium {
     cdp: Cdp,
     session: String,
@@ -23,12 +23,12 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Starts it. Its notifications come up on the desktop.
+    /// Starts it; its notifications appear on the desktop.
     pub async fn start(binary: &Path, desktop: &Desktop) -> Self {
         Self::start_with(binary, desktop, &[]).await
     }
 
-    /// Starts it with these further arguments.
+    /// Starts it with these extra arguments.
     pub async fn start_with(binary: &Path, desktop: &Desktop, arguments: &[&str]) -> Self {
         let profile = tempfile::Builder::new().prefix("simo-chromium").tempdir().expect("a directory");
         let log = profile.path().join("simo.log");
@@ -89,12 +89,12 @@ impl Chromium {
         self.call(method, parameters).await.expect("Chromium obeys")
     }
 
-    /// Takes the events of this method that came so far: their parameters.
+    /// Takes the parameters of all events of this method so far.
     pub fn events(&self, method: &str) -> Vec<Value> {
         self.cdp.take(method)
     }
 
-    /// Goes to this address, and waits until it is loaded.
+    /// Opens this address, and waits until it is loaded.
     ///
     /// # Errors
     /// It cannot be loaded.
@@ -104,7 +104,7 @@ impl Chromium {
         if let Some(error) = gone["errorText"].as_str() {
             return Err(error.to_owned());
         }
-        // Another fragment of the same document loads nothing.
+        // A new fragment of the same document loads nothing.
         if gone.get("loaderId").is_some() {
             self.loaded().await;
         }
@@ -122,15 +122,15 @@ impl Chromium {
         eventually("the page is loaded", async || self.cdp.take("Page.loadEventFired").pop()).await;
     }
 
-    /// The value of an expression in the page; of a promise, what it gives.
+    /// The value of an expression in the page; promises are awaited.
     pub async fn evaluate(&self, expression: &str) -> Value {
         self.try_evaluate(expression).await.expect("the script runs")
     }
 
-    /// The value of an expression that may throw.
+    /// The value of an expression that may throw or reject.
     ///
     /// # Errors
-    /// What it threw.
+    /// The exception.
     pub async fn try_evaluate(&self, expression: &str) -> Result<Value, String> {
         let parameters = json!({
             "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true,
@@ -145,15 +145,15 @@ impl Chromium {
         }
     }
 
-    /// What the person chose for this origin: `notifications` or another permission, `granted`, `denied` or `prompt`.
+    /// Sets a permission (such as `notifications`) for this origin: `granted`, `denied` or `prompt`.
     pub async fn permit(&self, origin: &str, permission: &str, setting: &str) {
         let parameters = json!({"origin": origin, "permission": {"name": permission}, "setting": setting});
         self.cdp.call(None, "Browser.setPermission", parameters).await.expect("Chromium obeys");
     }
 
-    /// Hands a push to the worker of this origin. Past encryption, subscription and permission.
+    /// Hands a push to the worker of this origin, bypassing encryption, subscription and permission.
     pub async fn push(&self, origin: &str, text: &str) {
-        // A wrong number is answered with success too, so take the one that lives.
+        // A wrong id succeeds too, so take that of the live registration.
         self.must("ServiceWorker.disable", json!({})).await;
         self.cdp.take("ServiceWorker.workerRegistrationUpdated");
         self.must("ServiceWorker.enable", json!({})).await;
@@ -173,20 +173,20 @@ impl Chromium {
         self.must("ServiceWorker.deliverPushMessage", parameters).await;
     }
 
-    /// Sets the page's size, as on a phone or a monitor.
+    /// Sets the page's size, as on a phone or on a monitor.
     pub async fn viewport(&self, width: u32, height: u32, mobile: bool) {
         let parameters = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile});
         self.must("Emulation.setDeviceMetricsOverride", parameters).await;
     }
 
-    /// Dark or light.
+    /// Sets the dark or the light theme.
     pub async fn dark(&self, dark: bool) {
         let scheme = if dark { "dark" } else { "light" };
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.must("Emulation.setEmulatedMedia", features).await;
     }
 
-    /// The person's language, as pages see it from the next load on.
+    /// Sets the person's language; pages see it from the next load on.
     pub async fn language(&self, language: &str) {
         let version = self.cdp.call(None, "Browser.getVersion", json!({})).await.expect("it has one");
         let agent = json!({"userAgent": version["userAgent"], "acceptLanguage": language});
@@ -194,7 +194,7 @@ impl Chromium {
         self.must("Emulation.setLocaleOverride", json!({ "locale": language })).await;
     }
 
-    /// Runs an expression in the worker that runs.
+    /// Evaluates an expression in the running worker.
     pub async fn in_worker(&self, expression: &str) -> Value {
         let target = eventually("a worker runs", async || self.workers().await.pop()).await;
         let worker = attach(&self.cdp, &target).await;
@@ -204,7 +204,7 @@ impl Chromium {
         result["result"]["value"].clone()
     }
 
-    /// Ends the workers that run; the next event starts one anew.
+    /// Stops the running workers; the next event starts a new one.
     pub async fn stop_workers(&self) {
         self.must("ServiceWorker.enable", json!({})).await;
         self.must("ServiceWorker.stopAllWorkers", json!({})).await;
@@ -220,12 +220,12 @@ impl Chromium {
             .collect()
     }
 
-    /// Disconnects the page and the running workers from the network, or connects them again.
+    /// Takes the page and the running workers offline, or online again.
     pub async fn offline(&self, offline: bool) {
         let conditions =
             json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         for target in self.workers().await {
-            // The session stays attached, or the condition would end.
+            // The session must stay attached: detaching would end the condition.
             let worker = attach(&self.cdp, &target).await;
             for (method, parameters) in
                 [("Network.enable", json!({})), ("Network.emulateNetworkConditions", conditions.clone())]
@@ -242,7 +242,7 @@ impl Chromium {
         errors["installabilityErrors"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Clicks the middle of what this selector finds, with a mouse.
+    /// Clicks the middle of the selected element with the mouse.
     pub async fn click(&self, selector: &str) {
         let at = self
             .evaluate(&format!(
@@ -257,22 +257,22 @@ impl Chromium {
         }
     }
 
-    /// The page as PNG.
+    /// A screenshot of the page as PNG.
     pub async fn screenshot(&self) -> Vec<u8> {
         let shot = self.must("Page.captureScreenshot", json!({"format": "png"})).await;
         BASE64_STANDARD.decode(shot["data"].as_str().expect("base64")).expect("base64")
     }
 
-    /// Begins to trace what the pages' main threads do.
+    /// Starts tracing the tasks of the pages' main threads.
     pub async fn trace(&self) {
         let config = json!({"includedCategories": ["disabled-by-default-devtools.timeline"]});
         let parameters = json!({"transferMode": "ReportEvents", "traceConfig": config});
         self.cdp.call(None, "Tracing.start", parameters).await.expect("Chromium obeys");
     }
 
-    /// Ends the trace: how long each task of a page took.
+    /// Ends the trace; returns how long each task of a page took.
     pub async fn tasks(&self) -> Vec<Duration> {
-        // A task is traced when it ends, and the one that answered the last call may still run.
+        // A task is traced only when it ends, and the one that answered the last call may still be running.
         self.evaluate("new Promise(done => setTimeout(done, 100))").await;
         self.cdp.call(None, "Tracing.end", json!({})).await.expect("it was begun");
         let complete = async || self.cdp.take("Tracing.tracingComplete").pop();

@@ -1,4 +1,4 @@
-//! A stand-in for a desktop: a session bus of its own with a notification area, which records what browsers show and lets a test
+//! A stand-in for a desktop: its own session bus with a notification area that records what browsers show and lets a test
 //! click it.
 #![allow(clippy::used_underscore_binding, reason = "zbus's macro uses the arguments that we do not")]
 
@@ -21,7 +21,7 @@ use super::Group;
 use crate::wait::eventually;
 
 const PATH: &str = "/org/freedesktop/Notifications";
-/// A bus that starts nothing by itself.
+/// A bus that starts no services by itself.
 const CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -35,12 +35,12 @@ const CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D
 </busconfig>
 "#;
 
-/// The notification area. It ends with its runtime: one test, one desktop.
+/// The notification area. It ends with the test's runtime, so each test has its own desktop.
 pub struct Desktop {
     area: InterfaceRef<Area>,
     shown: Arc<Mutex<Vec<Shown>>>,
     address: String,
-    // In this order: the connection goes before the bus.
+    // Field order matters: the connection must drop before the bus.
     _connection: Connection,
     _bus: Group,
     _directory: TempDir,
@@ -49,17 +49,17 @@ pub struct Desktop {
 /// A notification as a person sees it.
 #[derive(Debug, Clone)]
 pub struct Shown {
-    /// Its number; one that replaces another keeps the other's.
+    /// Its id; a notification that replaces another keeps the other's id.
     pub id: u32,
-    /// The browser.
+    /// The browser's name.
     pub app: String,
     /// The title.
     pub summary: String,
-    /// The text below.
+    /// The text below the title.
     pub body: String,
-    /// Keys and texts of what can be clicked, in turn; `default` is the notification itself.
+    /// Keys and labels of what can be clicked, alternating; `default` is the notification itself.
     pub actions: Vec<String>,
-    /// Milliseconds until it goes by itself; 0: it stays; -1: the desktop decides.
+    /// Milliseconds until it closes by itself; 0: it stays; -1: the desktop decides.
     pub timeout: i32,
     /// Whether it is open.
     pub open: bool,
@@ -73,14 +73,14 @@ struct Area {
 }
 
 impl Desktop {
-    /// An empty one.
+    /// Starts an empty one.
     pub async fn start() -> Self {
         let directory = tempfile::Builder::new().prefix("simo-desktop").tempdir().expect("a directory");
         let address = format!("unix:path={}", directory.path().join("bus").display());
         let configuration = directory.path().join("bus.conf");
         fs::write(&configuration, CONFIGURATION.replace("ADDRESS", &address)).expect("it can be written");
         let mut bus = Command::new("dbus-daemon");
-        // As root it complains about its limits.
+        // As root it complains about resource limits.
         bus.stderr(Stdio::null())
             .args(["--nofork", "--nopidfile"])
             .arg(format!("--config-file={}", configuration.display()));
@@ -96,17 +96,17 @@ impl Desktop {
         Self { area, shown, address, _connection: connection, _bus: bus, _directory: directory }
     }
 
-    /// For `DBUS_SESSION_BUS_ADDRESS`.
+    /// The value for `DBUS_SESSION_BUS_ADDRESS`.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Everything that was shown so far.
+    /// All notifications shown so far.
     pub fn shown(&self) -> Vec<Shown> {
         self.shown.lock().expect("nobody panicked").clone()
     }
 
-    /// Waits until one with this title is open.
+    /// Waits until a notification with this title is open.
     pub async fn see(&self, summary: &str) -> Shown {
         eventually(&format!("{summary} is shown"), async || {
             self.shown().into_iter().rfind(|shown| shown.open && shown.summary == summary)
@@ -119,14 +119,14 @@ impl Desktop {
         self.invoke(shown, "default").await;
     }
 
-    /// Clicks the button with this text.
+    /// Clicks the button with this label.
     pub async fn press(&self, shown: &Shown, button: &str) {
         let pair = shown.actions.chunks(2).find(|pair| pair.last().is_some_and(|text| text == button));
         let key = &pair.unwrap_or_else(|| panic!("no button {button}: {shown:?}"))[0];
         self.invoke(shown, key).await;
     }
 
-    /// Sweeps it away.
+    /// Dismisses it.
     pub async fn dismiss(&self, shown: &Shown) {
         close(&self.shown, shown.id);
         let dismissed = Area::notification_closed(self.area.signal_emitter(), shown.id, 2).await;

@@ -21,20 +21,20 @@ use crate::{
 
 /// Every preference that a test needs; each comment says why.
 const PREFERENCES: [(&str, &str); 16] = [
-    // Else a ws:// address is silently ignored.
+    // Otherwise a ws:// address is silently ignored.
     ("dom.push.testing.allowInsecureServerURL", "true"),
-    // Marionette switches it off by itself: subscribe() then fails at once.
+    // Marionette turns it off; then subscribe() fails at once.
     ("dom.push.connection.enabled", "true"),
-    // Milliseconds; else 5 s, doubling, after a lost connection.
+    // In milliseconds; the default after a lost connection is 5 s, doubling.
     ("dom.push.retryBaseInterval", "200"),
-    // On a machine without a network Firefox may think that it is offline, and never connects.
+    // On a machine without a network Firefox may believe it is offline and never connect.
     ("network.manage-offline-status", "false"),
     ("network.connectivity-service.enabled", "false"),
     ("network.captive-portal-service.enabled", "false"),
     ("network.proxy.type", "0"),
-    // Without a notification area Firefox 153 rejects showNotification(); here it has one.
+    // Without a notification area Firefox 153 rejects showNotification(); the test desktop has one.
     ("alerts.useSystemBackend", "true"),
-    // Nothing of its own goes out or comes up.
+    // No background traffic and no windows of Firefox's own.
     ("app.update.enabled", "false"),
     ("datareporting.policy.dataSubmissionEnabled", "false"),
     ("toolkit.telemetry.enabled", "false"),
@@ -45,9 +45,9 @@ const PREFERENCES: [(&str, &str); 16] = [
     ("termsofuse.bypassNotification", "true"),
 ];
 
-/// A Firefox with a profile of its own.
+/// A Firefox with its own profile.
 pub struct Firefox {
-    /// Dropped before its profile, which it would write into while that is removed.
+    /// Dropped before the profile directory, as Firefox writes into it until it ends.
     running: Option<(Group, Marionette)>,
     binary: PathBuf,
     profile: TempDir,
@@ -55,8 +55,8 @@ pub struct Firefox {
 }
 
 impl Firefox {
-    /// Starts it with this push service and these preferences beside those that every test needs. Its notifications come
-    /// up on the desktop.
+    /// Starts it with this push service and these preferences, beside those that every test needs. Its notifications appear
+    /// on the desktop.
     pub async fn start(
         binary: &Path,
         service: &PushService,
@@ -78,7 +78,7 @@ impl Firefox {
         firefox
     }
 
-    /// Waits until a subscription is on the disk. A Firefox that is killed within a second of it may come back without.
+    /// Waits until a subscription is on disk. A Firefox killed within a second of subscribing may lose the subscription.
     pub async fn settle(&mut self) {
         self.chrome("Services.prefs.savePrefFile(null)", json!([])).await;
         let preferences = self.profile.path().join("prefs.js");
@@ -90,7 +90,7 @@ impl Firefox {
         .await;
     }
 
-    /// `kill -9`.
+    /// Kills it with `kill -9`.
     pub fn kill9(&mut self) {
         self.running = None;
     }
@@ -103,7 +103,7 @@ impl Firefox {
             TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
         let user = profile.join("user.js");
         let mut preferences = fs::read_to_string(&user).expect("start() wrote it");
-        // The last one counts.
+        // The last line for a key wins.
         let _ = writeln!(preferences, "user_pref(\"marionette.port\", {port});");
         fs::write(&user, preferences).expect("the profile can be written");
         let log = File::options().create(true).append(true).open(self.log()).expect("a log");
@@ -138,7 +138,7 @@ impl Firefox {
         self.profile.path().join("simo.log")
     }
 
-    /// Calls Marionette.
+    /// Calls a Marionette command.
     ///
     /// # Errors
     /// Firefox refuses.
@@ -147,12 +147,12 @@ impl Firefox {
         marionette.call(command, parameters).await
     }
 
-    /// Its version.
+    /// The browser's version.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Goes to this address.
+    /// Opens this address.
     pub async fn go(&mut self, url: &str) {
         self.call("WebDriver:Navigate", json!({ "url": url })).await.expect("the page loads");
     }
@@ -162,10 +162,10 @@ impl Firefox {
         self.try_script(body, arguments).await.expect("the script runs")
     }
 
-    /// Runs a body that may throw.
+    /// Like [`Self::script`], for a body that may throw.
     ///
     /// # Errors
-    /// What it threw.
+    /// The exception.
     pub async fn try_script(&mut self, body: &str, arguments: Value) -> Result<Value, String> {
         let script = format!(
             "const done = arguments[arguments.length - 1], args = Array.from(arguments).slice(0, -1);
@@ -180,7 +180,7 @@ impl Firefox {
         }
     }
 
-    /// Runs the body of an async function in the browser itself, where `Services` is.
+    /// Runs the body of an async function in the browser's own context, which has `Services`.
     pub async fn chrome(&mut self, body: &str, arguments: Value) -> Value {
         self.call("Marionette:SetContext", json!({"value": "chrome"}))
             .await
@@ -190,21 +190,21 @@ impl Firefox {
         result.expect("the script runs")
     }
 
-    /// Notifications of this origin, as the person chose: `ALLOW_ACTION`, `DENY_ACTION`, `UNKNOWN_ACTION`.
+    /// Sets the notification permission of this origin: `ALLOW_ACTION`, `DENY_ACTION`, `UNKNOWN_ACTION`.
     pub async fn permit(&mut self, origin: &str, action: &str) {
         let script = "const who = Services.scriptSecurityManager.createContentPrincipalFromOrigin(args[0]);
             Services.perms.addFromPrincipal(who, 'desktop-notification', Ci.nsIPermissionManager[args[1]]);";
         self.chrome(script, json!([origin, action])).await;
     }
 
-    /// Clicks what this selector finds, as a person does.
+    /// Clicks the selected element as a person does.
     ///
     /// # Errors
-    /// There is nothing, or it cannot be clicked.
+    /// No element matches, or it cannot be clicked.
     pub async fn click(&mut self, selector: &str) -> Result<(), String> {
         loop {
             match self.click_once(selector).await {
-                // The page put another one in its place between the two calls.
+                // The page replaced the element between the two calls.
                 Err(error) if error.contains("stale element") => {}
                 clicked => return clicked,
             }
@@ -218,13 +218,13 @@ impl Firefox {
         self.call("WebDriver:ElementClick", json!({ "id": element })).await.map(drop)
     }
 
-    /// Sets the size of its window.
+    /// Sets the window size.
     pub async fn size(&mut self, width: u32, height: u32) {
         let size = json!({"width": width, "height": height});
         self.call("WebDriver:SetWindowRect", size).await.expect("a window can be resized");
     }
 
-    /// The page as PNG.
+    /// A screenshot of the page as PNG.
     pub async fn screenshot(&mut self) -> Vec<u8> {
         let shot = self.call("WebDriver:TakeScreenshot", json!({"full": false})).await.expect("a picture");
         BASE64_STANDARD.decode(shot["value"].as_str().expect("base64")).expect("base64")

@@ -8,10 +8,10 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Longer than anything takes.
+/// Longer than any command takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// One connection.
+/// A connection to Firefox.
 pub struct Marionette {
     stream: TcpStream,
     calls: u64,
@@ -21,7 +21,7 @@ impl Marionette {
     /// Connects, and reads the greeting.
     ///
     /// # Errors
-    /// Nobody listens yet.
+    /// Firefox does not listen yet.
     pub async fn connect(port: u16) -> io::Result<Self> {
         let mut marionette = Self { stream: TcpStream::connect(("127.0.0.1", port)).await?, calls: 0 };
         marionette.read().await?;
@@ -31,7 +31,7 @@ impl Marionette {
     /// Calls a command and returns its result.
     ///
     /// # Errors
-    /// Firefox refuses, in its own words, or is gone.
+    /// Firefox's error message, or that Firefox is gone.
     pub async fn call(&mut self, command: &str, parameters: Value) -> Result<Value, String> {
         self.calls += 1;
         let text = json!([0, self.calls, command, parameters]).to_string();

@@ -13,10 +13,10 @@ pub trait Screen {
     /// The value of an expression.
     async fn value(&mut self, expression: &str) -> Value;
 
-    /// Clicks what this selector finds.
+    /// Clicks the selected element.
     async fn press(&mut self, selector: &str);
 
-    /// Goes to this address.
+    /// Opens this address.
     async fn open(&mut self, url: &str);
 
     /// Waits until an expression is true.
@@ -31,12 +31,12 @@ pub trait Screen {
         }
     }
 
-    /// Waits until the page says so.
+    /// Waits until the page shows this text.
     async fn says(&mut self, text: &str) {
         self.until(&format!("document.body.innerText.includes({})", json!(text))).await;
     }
 
-    /// Opens an invitation's link, and says yes.
+    /// Opens an invitation's link and confirms the pairing.
     async fn pair(&mut self, link: &str) {
         self.open(link).await;
         self.until("Boolean(document.querySelector('#phone'))").await;

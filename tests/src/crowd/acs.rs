@@ -1,4 +1,4 @@
-//! The ACS: they post until each message is accepted, and keep a journal.
+//! The ACS: each repeats a message until it is accepted, and keeps a journal.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ use crate::{Plant, checker::Posted, raw};
 
 const NAMES: [&str; 4] = ["1c", "erp", "scada-1", "scada-2"];
 
-/// What was accepted so far.
+/// The accepted messages.
 #[derive(Default)]
 pub struct Journal {
     posted: Mutex<Vec<Posted>>,
@@ -42,7 +42,7 @@ impl Journal {
     }
 }
 
-/// Lets four ACS post so many messages together to this URL; whoever waits for the tasks knows that all are accepted.
+/// Starts four ACS that together post `messages` messages to this URL; all are accepted when the tasks have ended.
 pub async fn start_acs(
     plant: &Plant,
     url: &str,
@@ -74,13 +74,13 @@ struct Acs {
     token: String,
     url: String,
     http: reqwest::Client,
-    /// Everyone's personnel number.
+    /// Personnel numbers of everyone.
     numbers: Arc<[String]>,
     journal: Arc<Journal>,
 }
 
 impl Acs {
-    /// Posts until there is an answer: a broken connection says nothing about whether it was accepted.
+    /// Posts until an answer arrives: after a broken connection the message may or may not have been accepted.
     async fn post(&self, number: usize) {
         let request = self.message(number);
         let body = request.to_string();
@@ -92,7 +92,7 @@ impl Acs {
             }
             match ask.try_send().await {
                 Ok(answer) if answer.status == StatusCode::ACCEPTED => break answer.value(),
-                // The latter by a load balancer whose instance went away meanwhile.
+                // 502 comes from a load balancer whose instance has just gone away.
                 Ok(answer)
                     if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::BAD_GATEWAY]
                         .contains(&answer.status) => {}

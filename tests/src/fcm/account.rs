@@ -1,4 +1,4 @@
-//! The service account: its key, the assertions it signs, the bearer tokens that are given for them.
+//! The service account: its key, the assertions it signs, and the bearer tokens exchanged for them.
 
 use std::{
     collections::HashMap,
@@ -27,10 +27,10 @@ const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const EMAIL: &str = "firebase-adminsdk@simo-standin.iam.gserviceaccount.com";
 const KEY_ID: &str = "5f0c9a1d2e3b4c5d6e7f8091a2b3c4d5e6f70819";
-/// Google forgives clocks this much.
+/// Google tolerates this much clock skew, in seconds.
 const SKEW: i64 = 60;
 
-/// An RSA key of 2048 bits.
+/// An RSA key of 2,048 bits.
 pub(super) struct Key {
     private_pem: String,
     public: DecodingKey,
@@ -50,10 +50,10 @@ impl Key {
     }
 }
 
-/// How long a bearer token lives.
+/// Lifetime of a bearer token.
 const TOKEN_SECONDS: u64 = 3_599;
 
-/// The account, and who holds a valid token of it.
+/// The account, and its valid bearer tokens.
 pub(super) struct Account {
     key: Arc<Key>,
     token_uri: String,
@@ -95,7 +95,7 @@ impl Account {
         .to_string()
     }
 
-    /// Answers a token request: status and body, as OAuth 2.0 (RFC 6749 §5) and Google word them.
+    /// Answers a token request: status and body, worded as in OAuth 2.0 (RFC 6749 §5) and by Google.
     pub(super) fn exchange(&self, content_type: &str, form: &[u8], now: i64) -> (u16, serde_json::Value) {
         match self.checked(content_type, form, now) {
             Ok(()) => {
@@ -110,7 +110,7 @@ impl Account {
         }
     }
 
-    /// Whether a request with this `Authorization` header may send.
+    /// Whether this `Authorization` header carries a valid token.
     pub(super) fn admits(&self, authorization: Option<&str>) -> bool {
         authorization
             .and_then(|header| header.strip_prefix("Bearer "))

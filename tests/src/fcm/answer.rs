@@ -1,9 +1,9 @@
-//! What the stand-in may answer: every line of FCM's error table, and the ways a network fails.
+//! The answers the stand-in can give: every line of FCM's error table, and the ways a network fails.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// One way of answering a well-formed, authorised send.
+/// An answer to a well-formed, authorised send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -21,7 +21,7 @@ pub enum Answer {
     SenderIdMismatch,
     /// 401 `THIRD_PARTY_AUTH_ERROR`.
     ThirdPartyAuth,
-    /// 401 `UNAUTHENTICATED`, although the token is good.
+    /// 401 `UNAUTHENTICATED`, although the token is valid.
     Unauthenticated,
     /// 429 `QUOTA_EXCEEDED` for the project, with or without `Retry-After` in seconds.
     QuotaProject(Option<u32>),
@@ -31,15 +31,15 @@ pub enum Answer {
     Unavailable(Option<u32>),
     /// 500 `INTERNAL`, without details.
     Internal,
-    /// 502 with an HTML page, as a load balancer in between gives.
+    /// 502 with an HTML page, as from a load balancer in between.
     Html,
     /// No answer for as long as the caller waits.
     Hang,
     /// The stream is reset.
     ResetStream,
-    /// The connection is closed at once, with all that is under way on it.
+    /// The connection is closed at once, with everything in flight on it.
     DropConnection,
-    /// Accepted, and the connection says GOAWAY.
+    /// Accepted, and the connection sends GOAWAY.
     GoAway,
 }
 
@@ -80,7 +80,7 @@ impl Answer {
         matches!(self, Self::Accept | Self::GoAway)
     }
 
-    /// What goes over the wire; `None` where nothing does.
+    /// The HTTP answer; `None` where none is sent.
     pub(super) fn http(self, address: &str, number: u64) -> Option<Http> {
         let body = match self {
             Self::Accept | Self::GoAway => {
@@ -195,7 +195,7 @@ pub(super) fn not_found() -> Http {
     error(404, "Requested entity was not found.", "NOT_FOUND", &[])
 }
 
-/// What FCM answers to HTTP/1.1 here: the real one takes it, but SiMO promises HTTP/2.
+/// The answer to HTTP/1.1: the real FCM accepts it, but SiMO promises HTTP/2.
 pub(super) fn http1_refused() -> Http {
     Http {
         status: 505,

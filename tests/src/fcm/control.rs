@@ -1,4 +1,4 @@
-//! What another process may ask the stand-in under `/standin/`: the load tool runs it apart from itself.
+//! HTTP control of the stand-in under `/standin/`, for the load tool, which runs it in another process.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,11 @@ use super::{Call, server::State};
 pub struct Stats {
     /// All calls.
     pub calls: u64,
-    /// Accepted ones.
+    /// Accepted calls.
     pub accepted: u64,
-    /// When the first accepted call from the asked number on came: microseconds since 1970.
+    /// When the first accepted call from call N on arrived: microseconds since 1970.
     pub first_us: Option<i64>,
-    /// When the last came.
+    /// When the last one arrived.
     pub last_us: Option<i64>,
 }
 

@@ -18,15 +18,15 @@ pub struct Call {
     pub number: u64,
     /// When it arrived: microseconds since 1970.
     pub at_us: i64,
-    /// Which connection it came on.
+    /// The connection it came on.
     pub connection: u64,
-    /// The address it was for.
+    /// The address of the push.
     pub address: String,
     /// SiMO's message id, from `data`.
     pub message_id: Option<String>,
-    /// What it was answered: [`super::Answer::name`], or `malformed`, `unauthenticated` …
+    /// The answer's name: [`super::Answer::name`], or `malformed`, `unauthenticated` …
     pub answer: String,
-    /// Whether the provider took it.
+    /// Whether it was accepted.
     pub accepted: bool,
     /// The request's body, where bodies are kept.
     #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -52,17 +52,17 @@ impl Journal {
         self.lock().iter().filter(|call| call.address == address).cloned().collect()
     }
 
-    /// How many calls there were.
+    /// Number of calls.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether nothing was asked yet.
+    /// Whether there were no calls yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many calls were accepted.
+    /// Number of accepted calls.
     pub fn accepted(&self) -> usize {
         self.lock().iter().filter(|call| call.accepted).count()
     }
@@ -77,17 +77,17 @@ impl Journal {
         arrivals
     }
 
-    /// Keeps no bodies from now on (the load tool sends hundreds of thousands).
+    /// Stops keeping bodies (the load tool sends hundreds of thousands).
     pub fn without_bodies(&self) {
         self.bodiless.store(true, Ordering::Relaxed);
     }
 
-    /// Malformed requests do not fail this test: it sends them on purpose.
+    /// Malformed requests will not fail this test, which sends them on purpose.
     pub fn expect_malformed(&self) {
         self.malformed_expected.store(true, Ordering::Relaxed);
     }
 
-    /// What came in that Google would refuse as malformed, unless that is expected.
+    /// Requests that Google would refuse as malformed; empty if the test expects them.
     pub(super) fn malformed(&self) -> Vec<Call> {
         if self.malformed_expected.load(Ordering::Relaxed) {
             return Vec::new();
@@ -95,7 +95,7 @@ impl Journal {
         self.lock().iter().filter(|call| call.answer.starts_with("malformed")).cloned().collect()
     }
 
-    /// Enters a call and returns its number.
+    /// Adds a call and returns its number.
     pub(super) fn enter(&self, mut call: Call) -> u64 {
         if self.bodiless.load(Ordering::Relaxed) {
             call.body = Value::Null;

@@ -1,4 +1,4 @@
-//! What the stand-in is told to do: delays, answers for addresses, for the next calls, or by chance.
+//! How the stand-in answers: with a delay, and by queue, by address or by chance.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,18 +8,18 @@ use std::{
 
 use super::Answer;
 
-/// Failures by chance: of `rate` of all calls, in a way drawn from `answers`. The same seed draws the same.
+/// Random failures: `rate` of all calls, answered from `answers`. The same seed gives the same sequence.
 #[derive(Debug, Clone)]
 pub struct Mixture {
     /// The share of calls that fail, 0 to 1.
     pub rate: f64,
-    /// What they are answered, drawn evenly.
+    /// The failing answers, drawn evenly.
     pub answers: Vec<Answer>,
-    /// Where chance begins.
+    /// The seed.
     pub seed: u64,
 }
 
-/// The orders in force. The first that applies decides: the queue of next answers, the address, chance, `Accept`.
+/// The orders in force. The first that applies decides: the queue of next answers, the address, chance, then `Accept`.
 #[derive(Default)]
 pub struct Script {
     orders: Mutex<Orders>,
@@ -35,17 +35,17 @@ struct Orders {
 }
 
 impl Script {
-    /// Waits so long before every answer.
+    /// Delays every answer by this much.
     pub fn delay(&self, delay: Duration) {
         self.lock().delay = delay;
     }
 
-    /// Answers the next `times` calls so.
+    /// Answers the next `times` calls with `answer`.
     pub fn next(&self, times: usize, answer: Answer) {
         self.lock().next.extend(std::iter::repeat_n(answer, times));
     }
 
-    /// Answers every call for this address so, until [`Script::forgive`].
+    /// Answers every call for this address with `answer`, until [`Script::forgive`].
     pub fn address(&self, address: &str, answer: Answer) {
         self.lock().addresses.insert(address.to_owned(), answer);
     }
@@ -55,19 +55,19 @@ impl Script {
         self.lock().addresses.remove(address);
     }
 
-    /// Fails by chance from now on; `None` ends it.
+    /// Fails at random from now on; `None` ends it.
     pub fn mixture(&self, mixture: Option<Mixture>) {
         self.lock().mixture = mixture;
     }
 
-    /// These addresses are dead for good.
+    /// Makes these addresses permanently dead.
     pub fn dead<'a>(&self, addresses: impl IntoIterator<Item = &'a String>) {
         for address in addresses {
             self.address(address, Answer::Unregistered);
         }
     }
 
-    /// How many of the next answers were not asked for yet.
+    /// How many of the queued answers are left.
     pub fn left(&self) -> usize {
         self.lock().next.len()
     }
@@ -104,7 +104,7 @@ impl Mixture {
     }
 }
 
-/// SplitMix64's finaliser: numbers in a row become numbers without a pattern.
+/// SplitMix64's finaliser: scatters consecutive numbers.
 fn scatter(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

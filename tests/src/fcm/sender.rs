@@ -1,5 +1,5 @@
-//! The barest sender: what a push costs when nothing is stored and nothing retried. Tests of the stand-in use it,
-//! and the load tool measures simod's drain against it.
+//! A minimal sender: the cost of a push when nothing is stored or retried. Tests of the stand-in use it, and the load
+//! tool measures simod's drain against it.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Certificate, StatusCode};
@@ -29,13 +29,13 @@ impl Sender {
         }
     }
 
-    /// The same token over a connection of its own.
+    /// The same token over a new connection.
     #[must_use]
     pub fn on_another_connection(&self, ca_pem: &str) -> Self {
         Self { http: trusting(ca_pem).build().expect("a client"), ..self.clone() }
     }
 
-    /// With this token instead.
+    /// The same sender with another token.
     #[must_use]
     pub fn with_token(mut self, token: &str) -> Self {
         token.clone_into(&mut self.token);
@@ -45,7 +45,7 @@ impl Sender {
     /// Sends one message: status and body (text that is not JSON as a string).
     ///
     /// # Errors
-    /// When no answer came.
+    /// No answer arrived.
     pub async fn send(&self, message: &Value) -> reqwest::Result<(StatusCode, Value)> {
         let answer = self
             .http
@@ -62,13 +62,13 @@ impl Sender {
     }
 }
 
-/// A client that trusts the stand-in and nobody else.
+/// Builds an HTTP client that trusts only the stand-in.
 pub fn trusting(ca_pem: &str) -> reqwest::ClientBuilder {
     let ca = Certificate::from_pem(ca_pem.as_bytes()).expect("a certificate");
     reqwest::Client::builder().tls_certs_only([ca])
 }
 
-/// Asks for a bearer token with an assertion whose claims `spoil` may change.
+/// Requests a bearer token with an assertion whose claims `spoil` may change.
 pub async fn exchange(
     service_account: &str,
     http: &reqwest::Client,

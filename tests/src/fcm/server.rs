@@ -1,4 +1,4 @@
-//! The stand-in's server: TLS, HTTP/2 with a limit of streams, and the way of one request.
+//! The stand-in's server: TLS, HTTP/2 with a stream limit, and the handling of a request.
 
 use std::{
     net::TcpListener,
@@ -31,10 +31,10 @@ use super::{
 };
 use crate::clock;
 
-/// Streams that one connection may have open, as at Google.
+/// Streams allowed on one connection, as at Google.
 const STREAMS: u32 = 100;
 
-/// Everything the requests share.
+/// State shared by all requests.
 pub(super) struct State {
     pub(super) account: Account,
     pub(super) base: String,
@@ -57,7 +57,7 @@ impl State {
     }
 }
 
-/// One connection, as its requests reach it.
+/// A connection, as its requests see it.
 struct Connection {
     number: u64,
     open: AtomicUsize,
@@ -65,7 +65,7 @@ struct Connection {
     goaway: Notify,
 }
 
-/// A stream that is not answered but reset.
+/// An error that resets the stream instead of answering.
 #[derive(Debug)]
 struct Reset;
 
@@ -102,7 +102,7 @@ pub(super) async fn serve(
     }
 }
 
-/// One connection to its end. Errors are the caller's: he went away, or did not trust the certificate.
+/// Serves one connection to its end. Errors are the caller's: it went away, or did not trust the certificate.
 async fn converse(socket: TcpStream, acceptor: TlsAcceptor, state: Arc<State>, connection: Arc<Connection>) {
     let _ = socket.set_nodelay(true);
     let Ok(stream) = acceptor.accept(socket).await else {
@@ -170,7 +170,7 @@ async fn route(
     }
 }
 
-/// The way of one push: is the caller known, is it well formed, what does the script say.
+/// Handles a push: checks the caller, then the form, then asks the script.
 async fn send(
     state: &State,
     connection: &Connection,

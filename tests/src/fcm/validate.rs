@@ -1,16 +1,16 @@
-//! What FCM takes: the fields of `projects.messages.send` (firebase.google.com/docs/reference/fcm/rest/v1), as its
+//! What FCM accepts: the fields of `projects.messages.send` (firebase.google.com/docs/reference/fcm/rest/v1), as its
 //! JSON front end reads them. Unknown fields, wrong types and too large payloads are refused by name.
 
 use serde_json::{Map, Value};
 
-/// A refusal: the field, and what is wrong with it.
+/// A refusal: the field, and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Violation {
     pub(super) field: String,
     pub(super) description: String,
 }
 
-/// What a valid request says.
+/// The parts of a valid request that matter here.
 #[derive(Debug)]
 pub(super) struct Send {
     pub(super) address: String,
@@ -116,9 +116,9 @@ const ANDROID_NOTIFICATION: &[(&str, Kind)] = &[
     ("proxy", OneOf(&["PROXY_UNSPECIFIED", "ALLOW", "DENY", "IF_PRIORITY_LOWERED"])),
 ];
 
-/// Bytes of keys and values in `data` and `notification`.
+/// Limit for the keys and values in `data` and `notification` together, in bytes.
 const PAYLOAD: usize = 4096;
-/// Four weeks.
+/// Four weeks, in seconds.
 const LONGEST_TTL: f64 = 2_419_200.0;
 
 /// Reads a request as FCM does.
@@ -198,7 +198,7 @@ fn check(value: &Value, kind: Kind, path: &str) -> Result<(), Violation> {
     if fits { Ok(()) } else { Err(wrong(path, value)) }
 }
 
-/// Protocol buffers' JSON takes `collapse_key` and `collapseKey`.
+/// The JSON of protocol buffers accepts both `collapse_key` and `collapseKey`.
 fn is_named(name: &str, known: &str) -> bool {
     let plain = |text: &str| -> Vec<u8> {
         text.bytes().filter(|&b| b != b'_').map(|b| b.to_ascii_lowercase()).collect()

@@ -1,10 +1,10 @@
-//! What push services answer, each in its own words.
+//! Answers of push services, each worded as the real one's.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Whose words it speaks.
+/// The service whose wording is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Personality {
     /// Firefox's autopush: JSON with an `errno`.
@@ -13,38 +13,38 @@ pub enum Personality {
     Google,
     /// Safari's: JSON with a `reason`.
     Apple,
-    /// A plant's own ntfy server: takes everything, and says so in JSON.
+    /// A plant's own ntfy server: accepts everything, and says so in JSON.
     Ntfy,
 }
 
-/// Why a push is not taken.
+/// Why a push is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// The subscription ended.
     Gone,
-    /// There never was such a subscription.
+    /// No such subscription ever existed.
     Unknown,
     /// `Authorization` is missing or wrong.
     Vapid,
-    /// A good token, of another key than the subscription's.
+    /// A valid token, but of another key than the subscription's.
     OtherKey,
     /// No `TTL`.
     NoTtl,
-    /// `TTL` is no number of seconds up to thirty days.
+    /// `TTL` is not a number of seconds up to thirty days.
     BadTtl,
-    /// `Urgency` or `Topic` is not what RFC 8030 says.
+    /// `Urgency` or `Topic` violates RFC 8030.
     BadHeader,
-    /// Not `aes128gcm`, or not its form.
+    /// Not `aes128gcm`, or malformed.
     Encoding,
     /// More than 4,096 bytes.
     TooLarge,
     /// Too many requests.
     TooMany,
-    /// Something is broken there.
+    /// Internal error of the service.
     Internal,
     /// Overloaded or down.
     Unavailable,
-    /// ntfy does not know of a phone that listens.
+    /// ntfy knows of no phone that listens.
     NobodyListens,
 }
 
@@ -57,54 +57,54 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
-    /// How long it takes.
+    /// The delay before it is sent.
     pub delay: Duration,
 }
 
 impl Answer {
-    /// A status and a body.
+    /// An answer with this status and body.
     pub fn new(status: u16, body: impl Into<String>) -> Self {
         Self { status, headers: Vec::new(), body: body.into(), delay: Duration::ZERO }
     }
 
-    /// The stream is reset.
+    /// Resets the stream.
     pub fn reset() -> Self {
         Self::new(0, "")
     }
 
-    /// No answer comes.
+    /// Never answers.
     pub fn hang() -> Self {
         Self::new(0, "").after(Duration::MAX)
     }
 
-    /// With `Retry-After`.
+    /// Adds `Retry-After`.
     #[must_use]
     pub fn retry_after(self, value: impl Into<String>) -> Self {
         self.header("Retry-After", value)
     }
 
-    /// With this header.
+    /// Adds this header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// So long after the request.
+    /// Delays it by this much.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Whether it says that the push was taken.
+    /// Whether it means that the push was accepted.
     pub fn accepts(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }
 
 impl Personality {
-    /// The push was taken under this number.
+    /// The answer to an accepted push with this number.
     pub(super) fn accepted(self, number: usize, base: &str, ttl: u64) -> Answer {
         match self {
             Self::Ntfy => {
@@ -117,7 +117,7 @@ impl Personality {
         }
     }
 
-    /// What it says of this trouble. `None`: it does not know it and takes the push.
+    /// The answer to this trouble; `None` where the service does not check for it and accepts the push.
     pub fn answer(self, trouble: Trouble) -> Option<Answer> {
         let answer = match self {
             Self::Mozilla => mozilla(trouble),
@@ -187,7 +187,7 @@ fn apple(trouble: Trouble) -> Answer {
     Answer::new(status, json!({ "reason": reason }).to_string())
 }
 
-/// ntfy 2.13 as it was run: neither VAPID nor TTL nor size is looked at, and nothing is ever gone.
+/// ntfy 2.13 as observed: it checks neither VAPID nor TTL nor size, and no subscription is ever gone.
 fn ntfy(trouble: Trouble) -> Option<Answer> {
     let (code, error) = match trouble {
         Trouble::TooMany => (42901, "limit reached: too many requests"),

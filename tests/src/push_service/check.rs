@@ -1,4 +1,4 @@
-//! What every push must be; the strictest service decides.
+//! Checks of every push; the strictest service decides.
 
 use http::{HeaderMap, header};
 
@@ -6,10 +6,10 @@ use super::{Trouble, encryption::HEADER};
 
 /// The largest body (RFC 8030 section 7.2).
 pub(super) const LARGEST: usize = 4096;
-/// Mozilla's longest: thirty days.
+/// Mozilla's longest TTL: thirty days.
 const LONGEST_TTL: u64 = 2_592_000;
 
-/// What is wrong with a push.
+/// Why a push is refused.
 pub(super) struct Violation {
     pub(super) trouble: Trouble,
     pub(super) what: String,
@@ -21,14 +21,14 @@ impl Violation {
     }
 }
 
-/// The header as text, where it is there once.
+/// The header as text, if it occurs once.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(first)
 }
 
-/// Checks headers and body; the TTL that was asked for.
+/// Checks headers and body; returns the requested TTL.
 pub(super) fn form(headers: &HeaderMap, body: &[u8]) -> Result<u64, Violation> {
     let ttl = text(headers, "ttl").ok_or_else(|| Violation::new(Trouble::NoTtl, "no TTL"))?;
     let digits = ttl.bytes().all(|byte| byte.is_ascii_digit());
@@ -52,7 +52,7 @@ pub(super) fn form(headers: &HeaderMap, body: &[u8]) -> Result<u64, Violation> {
     if text(headers, header::CONTENT_ENCODING.as_str()) != Some("aes128gcm") {
         return encoding("Content-Encoding is not aes128gcm");
     }
-    // Text of nothing is one byte of padding and the tag.
+    // An empty text still has one byte of padding and the tag.
     if body.len() < HEADER + 1 + 16 {
         return encoding("the body is too short");
     }

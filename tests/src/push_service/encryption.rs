@@ -1,4 +1,4 @@
-//! RFC 8291 as its text goes, HMAC by HMAC: not simod's code, so that both can be wrong in different ways only.
+//! RFC 8291 written out, HMAC by HMAC: independent of simod's code, so that both do not share a mistake.
 
 use aws_lc_rs::{
     aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -7,10 +7,10 @@ use aws_lc_rs::{
 };
 use rand::random;
 
-/// Bytes before the ciphertext: salt, record size, length of the key, the sender's key.
+/// Bytes before the ciphertext: salt, record size, key length, the sender's key.
 pub const HEADER: usize = 16 + 4 + 1 + 65;
 
-/// What a browser keeps of a subscription.
+/// The secrets that a browser keeps for a subscription.
 pub struct Receiver {
     private: PrivateKey,
     auth: [u8; 16],
@@ -23,20 +23,20 @@ impl Default for Receiver {
 }
 
 impl Receiver {
-    /// The point that the sender encrypts for: 65 bytes.
+    /// The public key that the sender encrypts for: 65 bytes.
     pub fn p256dh(&self) -> Vec<u8> {
         point(&self.private)
     }
 
-    /// The secret that the sender shares.
+    /// The secret shared with the sender.
     pub fn auth(&self) -> &[u8] {
         &self.auth
     }
 
-    /// The text in `body`, without its padding.
+    /// Decrypts `body` and removes the padding.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Why it cannot be decrypted.
     pub fn open(&self, body: &[u8]) -> Result<Vec<u8>, &'static str> {
         let (header, ciphertext) = body.split_at_checked(HEADER).ok_or("shorter than its header")?;
         let (salt, sender) = (&header[..16], &header[21..]);
@@ -57,7 +57,7 @@ impl Receiver {
 /// Encrypts `text` for a subscription, in one record without padding.
 ///
 /// # Panics
-/// When `p256dh` is no point.
+/// When `p256dh` is not a point on the curve.
 pub fn encrypt(p256dh: &[u8], auth: &[u8], text: &[u8]) -> Vec<u8> {
     encrypt_with(&PrivateKey::generate(&ECDH_P256).expect("a key"), random(), p256dh, auth, text)
 }

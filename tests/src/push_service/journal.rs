@@ -15,37 +15,37 @@ use super::id;
 pub struct Push {
     /// When it arrived: microseconds since 1970.
     pub at_us: i64,
-    /// Which connection it came on.
+    /// The connection it came on.
     pub connection: u64,
-    /// Whether that speaks HTTP/2.
+    /// Whether that connection speaks HTTP/2.
     pub http_2: bool,
     /// The last part of the endpoint.
     pub id: String,
-    /// `TTL`, where it is one.
+    /// `TTL`, if valid.
     pub ttl: Option<u64>,
     /// `Urgency`.
     pub urgency: Option<String>,
     /// `Topic`.
     pub topic: Option<String>,
-    /// The sender's public key, where its token is good.
+    /// The sender's public key, if its token is valid.
     pub key: Option<Vec<u8>>,
-    /// What is wrong with it.
+    /// Why a real service would refuse it.
     pub violation: Option<String>,
-    /// The status it was answered; 0: none.
+    /// The status answered; 0: none.
     pub status: u16,
-    /// Whether the service keeps it.
+    /// Whether it was accepted.
     pub accepted: bool,
     /// The body, where bodies are kept.
     pub body: Bytes,
-    /// The text in it, where the stand-in has the keys and decrypted it.
+    /// The decrypted text, where the stand-in has the keys and decrypted it.
     pub text: Option<Vec<u8>>,
 }
 
 impl Push {
-    /// The text in it as JSON.
+    /// The decrypted text as JSON.
     ///
     /// # Panics
-    /// Where it was not decrypted, or is none.
+    /// When it was not decrypted, or is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(self.text.as_ref().expect("it was decrypted")).expect("the text is JSON")
     }
@@ -60,47 +60,47 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A copy of all.
+    /// A copy of all pushes.
     pub fn pushes(&self) -> Vec<Push> {
         self.lock().clone()
     }
 
-    /// Those to one endpoint.
+    /// The pushes to one endpoint.
     pub fn pushes_to(&self, endpoint: &str) -> Vec<Push> {
         self.lock().iter().filter(|push| push.id == id(endpoint)).cloned().collect()
     }
 
-    /// Takes all out; the next push is the first again.
+    /// Takes all pushes out; numbering starts again.
     pub fn take(&self) -> Vec<Push> {
         std::mem::take(&mut self.lock())
     }
 
-    /// How many there were.
+    /// Number of pushes.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether nothing came yet.
+    /// Whether there were no pushes yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many were accepted.
+    /// Number of accepted pushes.
     pub fn accepted(&self) -> usize {
         self.lock().iter().filter(|push| push.accepted).count()
     }
 
-    /// Keeps no bodies from now on.
+    /// Stops keeping bodies.
     pub fn without_bodies(&self) {
         self.bodiless.store(true, Ordering::Relaxed);
     }
 
-    /// Violations do not fail this test: it sends them on purpose.
+    /// Violations will not fail this test, which sends them on purpose.
     pub fn expect_violations(&self) {
         self.violations_expected.store(true, Ordering::Relaxed);
     }
 
-    /// What came in that a real service would refuse, unless that is expected.
+    /// Pushes that a real service would refuse; empty if the test expects them.
     pub(super) fn violations(&self) -> Vec<Push> {
         if self.violations_expected.load(Ordering::Relaxed) {
             return Vec::new();

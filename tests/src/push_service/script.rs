@@ -1,4 +1,4 @@
-//! What the stand-in is told to answer.
+//! How the stand-in answers.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,7 +8,7 @@ use std::{
 
 use super::{Answer, id};
 
-/// The orders in force. The first that applies decides: the queue of an endpoint, the queue of all, the endpoint's lasting answer.
+/// The orders in force. The first that applies decides: the endpoint's queue, the common queue, the endpoint's lasting answer.
 #[derive(Default)]
 pub struct Script(Mutex<Orders>);
 
@@ -21,23 +21,23 @@ struct Orders {
 }
 
 impl Script {
-    /// Waits so long before every answer.
+    /// Delays every answer by this much.
     pub fn delay(&self, delay: Duration) {
         self.lock().delay = delay;
     }
 
-    /// Answers the next `times` pushes so.
+    /// Answers the next `times` pushes with `answer`.
     pub fn next(&self, times: usize, answer: &Answer) {
         self.lock().next.extend(std::iter::repeat_n(answer.clone(), times));
     }
 
-    /// Answers the next `times` pushes to this endpoint so.
+    /// Answers the next `times` pushes to this endpoint with `answer`.
     pub fn next_to(&self, endpoint: &str, times: usize, answer: &Answer) {
         let answers = std::iter::repeat_n(answer.clone(), times);
         self.lock().next_of.entry(id(endpoint).to_owned()).or_default().extend(answers);
     }
 
-    /// Answers every push to this endpoint so; `None` ends it.
+    /// Answers every push to this endpoint with `answer`; `None` ends it.
     pub fn always(&self, endpoint: &str, answer: Option<Answer>) {
         let mut orders = self.lock();
         match answer {
@@ -46,7 +46,7 @@ impl Script {
         };
     }
 
-    /// How many of the next answers were not asked for yet.
+    /// How many of the queued answers are left.
     pub fn left(&self) -> usize {
         let orders = self.lock();
         orders.next.len() + orders.next_of.values().map(VecDeque::len).sum::<usize>()

@@ -1,4 +1,4 @@
-//! A sender of its own, for tests of the stand-in and of browsers without simod.
+//! A minimal sender, for tests of the stand-in and of browsers without simod.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{PushService, Subscription, encryption};
 use crate::clock;
 
-/// Whoever posts, with a VAPID key of its own.
+/// A sender with its own VAPID key.
 pub struct Sender {
     key: EcdsaKeyPair,
     http: Client,
@@ -21,12 +21,12 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// With a new key, trusting this service.
+    /// Makes a sender with a new key that trusts this service.
     pub fn to(service: &PushService) -> Self {
         Self::at(service.origin(), service.ca_pem())
     }
 
-    /// With a new key, to the service at this origin.
+    /// Makes a sender with a new key for the service at this origin.
     pub fn at(origin: &str, ca_pem: &str) -> Self {
         let ca = Certificate::from_pem(ca_pem.as_bytes()).expect("the CA is a certificate");
         Self {
@@ -41,7 +41,7 @@ impl Sender {
         BASE64.encode(self.key.public_key())
     }
 
-    /// What its token says where all is well.
+    /// The claims of a valid token.
     pub fn claims(&self) -> Value {
         json!({"aud": self.origin, "exp": clock::now_us() / 1_000_000 + 3600, "sub": "mailto:duty@example.org"})
     }
@@ -54,7 +54,7 @@ impl Sender {
         format!("vapid t={signed}.{}, k={}", BASE64.encode(signature), self.public())
     }
 
-    /// The headers of a good push.
+    /// The headers of a valid push.
     pub fn headers(&self) -> BTreeMap<&'static str, String> {
         BTreeMap::from([
             ("authorization", self.authorization(&self.claims())),
@@ -64,7 +64,7 @@ impl Sender {
         ])
     }
 
-    /// Posts these headers and this body.
+    /// Posts this body with these headers.
     pub async fn post(
         &self,
         endpoint: &str,
@@ -78,7 +78,7 @@ impl Sender {
         request.send().await.expect("the stand-in answers")
     }
 
-    /// Encrypts `text` for this subscription and posts it as one should.
+    /// Encrypts `text` for this subscription and posts it correctly.
     pub async fn push(&self, to: &Subscription, text: &str) -> Response {
         let decoded = |text: &str| BASE64.decode(text).expect("a browser's keys are base64url");
         let body = encryption::encrypt(&decoded(&to.p256dh), &decoded(&to.auth), text.as_bytes());

@@ -1,4 +1,4 @@
-//! The stand-in's server: TLS, HTTP/2 or HTTP/1.1, and the way of one push.
+//! The stand-in's server: TLS, HTTP/2 or HTTP/1.1, and the handling of a push.
 
 use std::{
     net::TcpListener,
@@ -29,21 +29,21 @@ use super::{
 };
 use crate::clock;
 
-/// Everything the requests share.
+/// State shared by all requests.
 pub(super) struct State {
     pub(super) base: String,
     pub(super) personality: Personality,
     pub(super) script: Script,
     pub(super) journal: Journal,
     pub(super) subscriptions: Subscriptions,
-    /// What Firefox said.
+    /// Frames received from Firefox.
     pub(super) frames: Mutex<Vec<Value>>,
-    /// Which of the bodies are decrypted: each, or every hundredth.
+    /// Every how many-th body is decrypted: 1 for all, 100 for every hundredth.
     pub(super) decrypted: AtomicUsize,
     tokens: Tokens,
 }
 
-/// A stream that is not answered but reset.
+/// An error that resets the stream instead of answering.
 #[derive(Debug)]
 struct Reset;
 
@@ -132,13 +132,13 @@ impl State {
         format!("{}/p/{id}", self.base)
     }
 
-    /// The way of one push: is it well formed, is there such a subscription, what does the script say.
+    /// Handles a push: checks its form, then its subscription, then asks the script.
     pub(super) fn take(&self, mut push: Push, headers: &HeaderMap) -> Answer {
         let now = push.at_us / 1_000_000;
         let trouble = match self.examine(&mut push, headers, now) {
             Ok(()) => None,
             Err(violation) => {
-                // That a subscription ended is no fault of the sender's.
+                // An ended subscription is not the sender's fault.
                 if !matches!(violation.trouble, Trouble::Gone | Trouble::Unknown) {
                     push.violation = Some(violation.what);
                 }
@@ -184,7 +184,7 @@ impl State {
             {
                 match receiver.open(&push.body) {
                     Ok(text) => push.text = Some(text),
-                    // A service cannot know, but the browser would throw it away.
+                    // A real service cannot know, but the browser would discard it.
                     Err(why) => push.violation = Some(format!("cannot be decrypted: {why}")),
                 }
             }
@@ -192,7 +192,7 @@ impl State {
                 let ttl = push.ttl.unwrap_or_default();
                 self.subscriptions.deliver(&push.id, push.topic.clone(), &push.body, ttl, now);
             }
-            // Only what takes everything takes what is nobody's.
+            // Not decrypted, or for an unknown subscription, which only ntfy accepts.
             Some(Owner::Played(_)) | None => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Firefox's side: the frames of autopush over a WebSocket.
+//! Firefox's side: autopush frames over a WebSocket.
 
 use std::{net::TcpListener, sync::Arc};
 
@@ -70,7 +70,7 @@ async fn converse(socket: TcpStream, state: &State) {
     }
 }
 
-/// Firefox hangs up on a server that does not answer with its sub-protocol.
+/// Firefox hangs up on a server that does not answer with its subprotocol.
 #[allow(clippy::result_large_err, clippy::unnecessary_wraps, reason = "the form of tungstenite's callback")]
 fn sub_protocol(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("push-notification"));
@@ -108,14 +108,14 @@ fn hear(state: &State, frame: &Value, uaid: &mut Option<String>, out: &Out) {
                 state.subscriptions.acknowledged(user, update["version"].as_str().unwrap_or_default());
             }
         }
-        // Its ping.
+        // Firefox's ping.
         (None | Some("ping"), _) => answer(json!({})),
-        // A nack (the worker threw or rejected) comes after the ack and changes nothing.
+        // A nack (the worker threw or rejected) follows the ack and changes nothing.
         _ => {}
     }
 }
 
-/// Firefox pads.
+/// Firefox sends base64 with padding.
 fn decoded(key: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE.decode(key).or_else(|_| BASE64_URL_SAFE_NO_PAD.decode(key)).ok()
 }

@@ -1,4 +1,4 @@
-//! Who subscribed: browsers that the stand-in plays itself, whose keys it has, and Firefox, for which pushes wait.
+//! All subscriptions: browsers that the stand-in plays itself, whose keys it has, and Firefox, for which pushes are queued.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::encryption::Receiver;
 
-/// Frames on their way to a browser; `None` hangs up.
+/// Frames to send to a browser; `None` closes the connection.
 pub(super) type Out = UnboundedSender<Option<Value>>;
 
-/// Who gets what is posted.
+/// The owner of a subscription, who gets its pushes.
 #[derive(Clone)]
 pub(super) enum Owner {
     /// A browser that the stand-in plays.
@@ -27,7 +27,7 @@ pub(super) enum Owner {
 #[derive(Clone)]
 pub(super) struct Subscription {
     pub(super) owner: Owner,
-    /// The sender's key that alone may post.
+    /// If set, only the sender with this key may post.
     pub(super) key: Option<Vec<u8>>,
     pub(super) gone: bool,
 }
@@ -45,7 +45,7 @@ struct Known {
 #[derive(Default)]
 struct Browser {
     out: Option<Out>,
-    /// Sent or not: kept until the browser says that it has it.
+    /// Sent or not: kept until the browser acknowledges it.
     waiting: Vec<Waiting>,
 }
 
@@ -58,7 +58,7 @@ struct Waiting {
 }
 
 impl Subscriptions {
-    /// A new one; the last part of its endpoint.
+    /// Adds a subscription; returns the last part of its endpoint.
     pub(super) fn add(&self, owner: Owner, key: Option<Vec<u8>>) -> String {
         let id = Uuid::new_v4().simple().to_string();
         self.lock().subscriptions.insert(id.clone(), Subscription { owner, key, gone: false });
@@ -73,7 +73,7 @@ impl Subscriptions {
         self.lock().subscriptions.get_mut(id).expect("there is such a subscription").gone = true;
     }
 
-    /// Ends the one of this browser's channel.
+    /// Ends the subscription of this browser's channel.
     pub(super) fn unregister(&self, of: &str, named: &str) {
         for subscription in self.lock().subscriptions.values_mut() {
             if matches!(&subscription.owner, Owner::Firefox { user, channel } if user == of && channel == named)
@@ -83,7 +83,7 @@ impl Subscriptions {
         }
     }
 
-    /// A browser says hello: the uaid that it has from now on. What waits for it is to be sent by [`Self::send_waiting`].
+    /// Handles a browser's hello; returns its uaid. Queued pushes are sent by [`Self::send_waiting`].
     pub(super) fn hello(&self, said: Option<&str>, out: &Out) -> String {
         let mut known = self.lock();
         let uaid = said.filter(|uaid| known.browsers.contains_key(*uaid));
@@ -92,7 +92,7 @@ impl Subscriptions {
         uaid
     }
 
-    /// Sends all that was not acknowledged; Firefox leaves out what it had.
+    /// Sends all unacknowledged pushes; Firefox ignores those it already had.
     pub(super) fn send_waiting(&self, uaid: &str, now: i64) {
         let mut known = self.lock();
         let Some(browser) = known.browsers.get_mut(uaid) else { return };
@@ -104,7 +104,7 @@ impl Subscriptions {
         }
     }
 
-    /// Sends a push to Firefox, and keeps it until it is acknowledged or its time is over.
+    /// Sends a push to Firefox, and keeps it until it is acknowledged or expires.
     pub(super) fn deliver(&self, id: &str, topic: Option<String>, body: &[u8], ttl: u64, now: i64) {
         let mut known = self.lock();
         let Some(Owner::Firefox { user, channel }) =
@@ -137,14 +137,14 @@ impl Subscriptions {
         }
     }
 
-    /// The browser's connection ended, unless it has another by now.
+    /// Notes that the browser's connection ended, unless it has a newer one.
     pub(super) fn left(&self, uaid: &str, out: &Out) {
         if let Some(browser) = self.lock().browsers.get_mut(uaid) {
             browser.out.take_if(|current| current.same_channel(out));
         }
     }
 
-    /// How many pushes wait for Firefox, sent or not.
+    /// Number of pushes queued for Firefox, sent or not.
     pub(super) fn waiting(&self, id: &str) -> usize {
         let known = self.lock();
         known
@@ -155,7 +155,7 @@ impl Subscriptions {
             .count()
     }
 
-    /// How many browsers are connected.
+    /// Number of connected browsers.
     pub(super) fn connected(&self) -> usize {
         self.lock().browsers.values().filter(|browser| browser.out.is_some()).count()
     }
@@ -166,7 +166,7 @@ impl Subscriptions {
         }
     }
 
-    /// Forgets all browsers, so that each gets another uaid and loses its subscriptions.
+    /// Forgets all browsers, so that each gets a new uaid and loses its subscriptions.
     pub(super) fn forget_browsers(&self) {
         self.hang_up();
         let mut known = self.lock();

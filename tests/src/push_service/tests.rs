@@ -1,4 +1,4 @@
-//! Every check refuses, in the service's own words, and what is right is taken.
+//! Every check refuses in the service's own words, and valid pushes are accepted.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::{Answer, Personality, PushService, Sender, Subscription, Trouble};
 
 type Headers = BTreeMap<&'static str, String>;
 
-/// A service, a sender, a browser that only this sender may push to.
+/// A service, a sender, and a browser that accepts only this sender.
 fn three(personality: Personality) -> (PushService, Sender, Subscription) {
     let service = PushService::of(personality);
     let sender = Sender::to(&service);
@@ -33,12 +33,12 @@ async fn a_push_is_taken_decrypted_and_journaled() {
     let push = service.journal().pushes_to(&browser.endpoint).remove(0);
     assert_eq!(push.json(), json!({"a": 1}));
     assert_eq!((push.ttl, push.urgency.as_deref(), push.accepted), (Some(60), Some("high"), true));
-    // The largest that fits.
+    // The largest text that fits.
     let answer = sender.post(&browser.endpoint, &sender.headers(), body(&browser, 3993)).await;
     assert_eq!(answer.status(), 201);
 }
 
-/// Posts a push that was spoiled, and checks that it is answered and journaled as such.
+/// Posts a spoiled push, and checks that it is answered and journaled as such.
 async fn refuses(status: u16, what: &str, spoil: impl FnOnce(&Sender, &mut Headers, &mut Vec<u8>)) {
     let (service, sender, browser) = three(Personality::Mozilla);
     service.journal().expect_violations();
@@ -130,7 +130,7 @@ async fn subscriptions_end_and_are_of_one_sender() {
         let never = Subscription { endpoint: format!("{}/p/x", service.origin()), ..browser };
         assert_eq!(sender.push(&never, "x").await.status(), 404);
 
-        // Neither is a fault of the sender's; this is.
+        // The others are not the sender's fault; this one is.
         service.journal().expect_violations();
         let browser = service.subscribe(Some(&sender.public()));
         assert_eq!(Sender::to(&service).push(&browser, "x").await.status(), other);

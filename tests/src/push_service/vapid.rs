@@ -12,12 +12,12 @@ use url::Url;
 
 const LONGEST: i64 = 24 * 3600;
 
-/// The `Authorization` and the origin that it was for.
+/// The `Authorization` header and the origin it was for.
 type At = (String, String);
-/// The sender's key, and the second when the token ends.
+/// The sender's key, and the second when the token expires.
 type Good = (Vec<u8>, i64);
 
-/// The tokens that were found good: each is verified once.
+/// Tokens that were verified: each is verified only once.
 #[derive(Default)]
 pub(super) struct Tokens(Mutex<HashMap<At, Good>>);
 
@@ -34,7 +34,7 @@ struct Claims {
 }
 
 impl Tokens {
-    /// The key of the sender behind this `Authorization` at this origin.
+    /// The sender's key from this `Authorization` header, checked for this origin.
     pub(super) fn key(&self, authorization: &str, origin: &str, now: i64) -> Result<Vec<u8>, String> {
         let at = (authorization.to_owned(), origin.to_owned());
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&at).cloned();
@@ -82,7 +82,7 @@ fn verified(authorization: &str, origin: &str, now: i64) -> Result<Good, String>
     Ok((key, claims.exp))
 }
 
-/// Whether Apple takes it: an address of mail or a page, on a host that may exist.
+/// Whether Apple accepts it: a `mailto:` or `https:` address on a host that could exist.
 fn reachable(subject: &str) -> bool {
     let host = match subject.strip_prefix("mailto:") {
         Some(address) => address.split_once('@').map(|(_, host)| host.to_owned()),

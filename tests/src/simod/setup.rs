@@ -22,7 +22,7 @@ use crate::{
     programs,
 };
 
-/// How a daemon is to be started.
+/// A daemon's setup.
 pub struct Setup {
     pub(super) directory: Directory,
     pub(super) database: Database,
@@ -30,21 +30,21 @@ pub struct Setup {
     program: Option<PathBuf>,
     has_own_clock: bool,
     listen: IpAddr,
-    /// Whom its certificate is from.
+    /// The CA of its certificate.
     pub(super) ca: Option<PathBuf>,
     cannot_log: bool,
     ulimit: Option<&'static str>,
     arguments: Vec<&'static str>,
 }
 
-/// Where a daemon keeps what it knows.
+/// Where a daemon stores its data.
 #[derive(Clone)]
 pub(super) enum Database {
     /// In an SQLite file.
     File(PathBuf),
     /// At this URL.
     Url(String),
-    /// On the PostgreSQL server of the tests, in a database that is made when it is first started.
+    /// On the PostgreSQL server of the tests, in a database that is created when the daemon first starts.
     Server(Arc<OnceCell<TemporaryDatabase>>),
 }
 
@@ -62,7 +62,7 @@ impl Directory {
     }
 }
 
-/// How a daemon ended that was expected to refuse.
+/// How a daemon ended that was expected to refuse to start.
 pub struct Refusal {
     /// Its exit status.
     pub status: ExitStatus,
@@ -89,13 +89,13 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// In a temporary directory.
+    /// In a new temporary directory.
     pub fn new() -> Self {
         let temporary = TempDir::with_prefix("simo-").expect("a temporary directory can be made");
         Self::new_in(Directory::Temporary(temporary))
     }
 
-    /// In a directory that is there and stays there.
+    /// In an existing directory, which is kept.
     pub fn in_directory(directory: &Path) -> Self {
         Self::new_in(Directory::Given(directory.to_owned()))
     }
@@ -117,23 +117,23 @@ impl Setup {
             ulimit: None,
             arguments: Vec::new(),
         }
-        // A provider's bad minute must not become the test's.
+        // A provider's failure should not slow the tests down.
         .set("delivery.retry_first_seconds", 0.05)
         .set("delivery.retry_max_seconds", 0.5)
-        // All who guess come from one address, and so do all others.
+        // All callers come from one address, so guesses would block the others.
         .set("failures_per_minute", 0)
-        // No load balancer has to turn away.
+        // No load balancer needs time to turn away.
         .set("shutdown_delay", 0)
     }
 
-    /// With a log that takes nothing, as on a full disk.
+    /// With a log that cannot be written to, as on a full disk.
     #[must_use]
     pub fn cannot_log(mut self) -> Self {
         self.cannot_log = true;
         self
     }
 
-    /// With this simod instead of the workspace's own.
+    /// With this simod binary instead of the workspace's.
     #[must_use]
     pub fn program(mut self, simod: &Path) -> Self {
         self.program = Some(simod.to_owned());
@@ -154,14 +154,14 @@ impl Setup {
         self
     }
 
-    /// With the same database as another daemon, which does not run, or is on a server.
+    /// With the database of another daemon, which must be stopped or use a server.
     #[must_use]
     pub fn on_database_of(mut self, other: &Simod) -> Self {
         self.database = other.setup.database.clone();
         self
     }
 
-    /// With a copy of the database of another daemon, which does not run.
+    /// With a copy of the database of another daemon, which must be stopped.
     ///
     /// # Panics
     /// When it cannot be copied.
@@ -170,7 +170,7 @@ impl Setup {
             Database::File(file) => {
                 let copy = self.directory.path().join("simo.db");
                 fs::copy(file, &copy).expect("the file can be copied");
-                // Now, and not while something is measured.
+                // Synced now, so that it does not disturb a measurement later.
                 File::open(&copy).and_then(|copy| copy.sync_all()).expect("the copy can be synced");
                 Database::File(copy)
             }
@@ -183,21 +183,21 @@ impl Setup {
         self
     }
 
-    /// With the database in an SQLite file, also where the other tests have a server.
+    /// With the database in an SQLite file, even if the other tests use a server.
     #[must_use]
     pub fn embedded(self) -> Self {
         let file = self.directory.path().join("simo.db");
         self.database(&file)
     }
 
-    /// With FCM being this stand-in.
+    /// With this stand-in as its FCM.
     #[must_use]
     pub fn fcm(self, fcm: &FakeFcm) -> Self {
         let files = fcm.write_files(self.directory.path());
         self.fcm_at(fcm.url(), &files)
     }
 
-    /// With FCM being at this address.
+    /// With FCM at this address.
     #[must_use]
     pub fn fcm_at(self, url: &str, files: &fcm::Files) -> Self {
         self.set("fcm.service_account", files.service_account.to_str().expect("paths here are UTF-8"))
@@ -205,7 +205,7 @@ impl Setup {
             .set("fcm.base_url", url)
     }
 
-    /// With a key of the configuration file; dots part levels: `delivery.retry_first_seconds`.
+    /// With this setting in the configuration file; dots separate levels: `delivery.retry_first_seconds`.
     #[must_use]
     pub fn set(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
         let mut levels: Vec<&str> = key.split('.').collect();
@@ -222,7 +222,7 @@ impl Setup {
         self
     }
 
-    /// On a machine whose clock is so many seconds ahead, until [`Simod::set_clock`] sets it.
+    /// On a machine whose clock is this many seconds ahead, until [`Simod::set_clock`] changes it.
     #[must_use]
     pub fn clock_ahead(mut self, seconds: i64) -> Self {
         self.has_own_clock = true;
@@ -235,35 +235,35 @@ impl Setup {
         self.directory.path().join("clock-ahead")
     }
 
-    /// Where a process may not have as much as it wants: `-n 128` files open, for example.
+    /// Under a limit of the shell's `ulimit`, for example `-n 128` open files.
     #[must_use]
     pub fn ulimit(mut self, limit: &'static str) -> Self {
         self.ulimit = Some(limit);
         self
     }
 
-    /// Waiting so long for its database: `60s`.
+    /// With `--wait`, the time to wait for its database: `60s`.
     #[must_use]
     pub fn wait(mut self, time: &'static str) -> Self {
         self.arguments.extend(["--wait", time]);
         self
     }
 
-    /// Whatever address browsers knew before.
+    /// With `--new-origin`: starts even if browsers know another address.
     #[must_use]
     pub fn new_origin(mut self) -> Self {
         self.arguments.push("--new-origin");
         self
     }
 
-    /// On another address than this machine's own.
+    /// Listening on this address instead of the loopback.
     #[must_use]
     pub fn listen(mut self, address: impl Into<IpAddr>) -> Self {
         self.listen = address.into();
         self
     }
 
-    /// Over HTTPS, with a certificate from this authority; its files are in the daemon's directory.
+    /// Over HTTPS, with a certificate from this authority; the files are in the daemon's directory.
     #[must_use]
     pub fn tls(self, authority: &Authority) -> Self {
         let directory = self.directory.path().to_owned();
@@ -272,7 +272,7 @@ impl Setup {
         self.https(&ca, &certificate, &key)
     }
 
-    /// Over HTTPS, with a certificate from somebody else.
+    /// Over HTTPS, with this certificate and its CA.
     #[must_use]
     pub fn https(mut self, ca: &Path, certificate: &Path, key: &Path) -> Self {
         self.ca = Some(ca.to_owned());
@@ -280,7 +280,7 @@ impl Setup {
         self.set("tls_certificate", text(certificate)).set("tls_key", text(key))
     }
 
-    /// The directory where it keeps what is its own.
+    /// The directory of its files.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -297,7 +297,7 @@ impl Setup {
         }
     }
 
-    /// Starts it and waits until it has refused to run.
+    /// Starts it and waits until it has refused to start.
     pub async fn start_in_vain(self) -> Refusal {
         let mut process = Process(self.spawn(0).await);
         let status = eventually("simod refuses to start", || std::future::ready(process.ended())).await;
@@ -353,7 +353,7 @@ impl Setup {
             .expect("simod starts")
     }
 
-    /// Waits until it says 200 at this path.
+    /// Waits until it answers 200 at this path.
     pub(super) async fn run(&self, port: u16, path: &str) -> Running {
         let ca = self.ca.iter().map(|path| {
             let pem = fs::read(path).expect("the CA was written");
@@ -368,7 +368,7 @@ impl Setup {
         std::thread::spawn(move || {
             let mut lines = BufReader::new(stdout).lines();
             let _ = tell.send(lines.next());
-            // Drained, so that a daemon that says more never blocks on a full pipe.
+            // Drained, so that the daemon never blocks on a full pipe.
             lines.for_each(drop);
         });
         let first = tokio::time::timeout(Duration::from_secs(30), told).await;

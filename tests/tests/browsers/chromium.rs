@@ -1,4 +1,4 @@
-//! Chromium: a push that is handed to the worker, its notification's buttons, and all that a page is tried with.
+//! Chromium: a push handed to the worker, its notification's buttons, and every check that a page goes through.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ async fn a_page_is_seen_small_dark_foreign_offline_and_at_work() {
     let longest = chromium.tasks().await.into_iter().max().expect("there were tasks");
     assert!(longest >= Duration::from_millis(80), "{longest:?}");
 
-    // The worker has kept the page, and nothing else.
+    // The worker has cached the page, and nothing else.
     chromium.offline(true).await;
     chromium.reload().await;
     assert_eq!(chromium.evaluate("[document.title, navigator.onLine]").await, json!(["tiny", false]));

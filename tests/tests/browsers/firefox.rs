@@ -10,7 +10,7 @@ use simo_tests::{
 
 use crate::page::Page;
 
-/// A subscription as a page sends it to its server.
+/// A subscription in the form that a page sends to its server.
 fn subscription(json: &Value) -> Subscription {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     Subscription {
@@ -47,7 +47,7 @@ async fn a_push_is_shown_and_clicked_and_waits_for_a_firefox_that_was_killed() {
         })
         .await;
 
-        // Firefox has buttons after release 140.
+        // Firefox shows buttons only after release 140.
         if firefox.script("return Notification.maxActions || 0", json!([])).await != json!(0) {
             let text = json!({"title": "Котёл 3", "actions": [{"action": "ack", "title": "Подтвердить"}]});
             sender.push(&subscription, &text.to_string()).await;
@@ -65,7 +65,7 @@ async fn a_push_is_shown_and_clicked_and_waits_for_a_firefox_that_was_killed() {
         desktop.dismiss(&shown).await;
         page.hear("closed Meanwhile").await;
 
-        // What a page needs besides.
+        // Other features that a page needs.
         firefox.go(&page.origin).await;
         firefox.size(800, 600).await;
         firefox.click("#button").await.unwrap();
@@ -86,7 +86,7 @@ async fn a_subscription_ends_from_either_side_and_outlives_a_lost_connection() {
         let subscribe = "return await subscribe(args[0])";
         let first = subscription(&firefox.script(subscribe, json!([sender.public()])).await);
 
-        // This is not JSON: the worker throws, and Firefox says so after its ack.
+        // Not JSON, so the worker throws; Firefox sends a nack after its ack.
         sender.push(&first, "x").await;
         eventually("Firefox says that the worker threw", async || {
             service.frames().iter().any(|frame| frame["messageType"] == "nack").then_some(())
@@ -116,7 +116,7 @@ async fn a_subscription_ends_from_either_side_and_outlives_a_lost_connection() {
     }
 }
 
-/// Without the person's permission there is no subscription.
+/// Without permission there is no subscription.
 fn firefox_says_denied(result: &Result<Value, String>) {
     let error = result.as_ref().expect_err("nobody permitted it");
     assert!(error.contains("NotAllowedError"), "{error}");

@@ -1,4 +1,4 @@
-//! The harness of browsers, proved with a page of its own, and the web app in them.
+//! Browser tests: the harness itself, checked with a small page, and the web app.
 #![allow(missing_docs, reason = "tests, not an interface")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! A tiny page with a worker; the worker tells this server what happens to it.
+//! A tiny page with a worker, which reports its events to this server.
 
 use std::sync::{Arc, Mutex};
 
@@ -81,7 +81,7 @@ impl Page {
         Self { origin, heard, task }
     }
 
-    /// Waits until the worker said this.
+    /// Waits until the worker has reported this.
     pub(crate) async fn hear(&self, said: &str) {
         eventually(&format!("the worker says: {said}"), async || {
             self.heard.lock().unwrap().iter().any(|heard| heard == said).then_some(())

@@ -1,4 +1,4 @@
-//! Who is let in, who sees what, and how fast the doors close.
+//! Who is let in, who sees which data, and how quickly access ends.
 
 mod tokens;
 
@@ -77,7 +77,7 @@ async fn an_admin_administers_his_client_and_no_more() {
     let king = NewOperator { name: "king".to_owned(), role: Role::Owner };
     assert_eq!(admin.add_operator(&king).await.unwrap_err().status(), Some(403));
 
-    // What is another client's does not exist.
+    // Another client's objects do not exist.
     let elsewhere = admin.clone().for_client(Some("fabrika".to_owned()));
     let list = ListQuery::default();
     for status in [
@@ -97,7 +97,7 @@ async fn an_admin_administers_his_client_and_no_more() {
     }
     assert_eq!(admin.clients(&list).await.unwrap_err().status(), Some(403));
     assert!(admin.deliveries(&list, Sort::default()).await.unwrap().items.is_empty());
-    // The same personnel number is another person.
+    // The same personnel number, but another person.
     let posted = post(&admin, &to_employees("Своё", &["001"])).await;
     assert_eq!(theirs.admin.deliveries(&list, Sort::default()).await.unwrap().items.len(), 1);
     assert_eq!(theirs.admin.message(posted.id).await.unwrap_err().status(), Some(404));
@@ -133,7 +133,7 @@ async fn a_revoked_token_is_out_at_once() {
         let acs = simod.caller(&token.token);
         let message = to_employees("Пока можно", &["001"]);
         post(&acs, &message).await;
-        // Posts are under way all the while; none that begins after the revoking call has answered is accepted.
+        // Posts run continuously; none may be accepted that begins after the revocation was answered.
         let meanwhile = tokio::spawn({
             let acs = acs.clone();
             async move { while acs.post_message(&to_employees("Поток", &["001"]), false).await.is_ok() {} }
@@ -201,7 +201,7 @@ async fn a_blocked_employee_gets_nothing_not_even_what_was_queued_until_he_is_un
         (fcm.journal().calls_to("phone-2").iter().filter(|call| call.accepted).count() == 2).then_some(())
     })
     .await;
-    // One call may have been under way while he was blocked.
+    // One call may have been in flight when the employee was blocked.
     let calls = fcm.journal().calls_to("phone-1");
     assert!(calls.len() <= tried + 1, "{calls:?}");
     let state = async |id| plant.admin.explain(id, "001").await.unwrap().delivery.unwrap();
@@ -209,7 +209,7 @@ async fn a_blocked_employee_gets_nothing_not_even_what_was_queued_until_he_is_un
     assert_eq!(state(later.id).await.state, DeliveryState::Denied);
     assert!(!matches!(state(posted.id).await.state, DeliveryState::Sent | DeliveryState::Delivered));
 
-    // His phones are out as well.
+    // Their phones are locked out as well.
     let own = stream.client.own_messages(&ListQuery::default()).await;
     assert!(own.is_err() || own.unwrap().items.is_empty());
     if let Ok(mut events) = stream.client.own_stream().await {

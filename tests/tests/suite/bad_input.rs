@@ -1,5 +1,5 @@
-//! Whatever comes in: a 4xx that names the field and what to do, in the caller's language; never a 5xx, never a
-//! half-stored message.
+//! Any bad input is answered with a 4xx that names the field and the remedy, in the caller's language; never a 5xx, never
+//! a half-stored message.
 
 mod administration;
 mod before_the_body;
@@ -38,7 +38,7 @@ fn has_cyrillic(text: &str) -> bool {
     text.chars().any(|c| ('а'..='я').contains(&c) || c == 'ё')
 }
 
-/// Sends the same in both languages; both must be refused alike, each in its own words.
+/// Sends the same body in both languages; both must be refused alike, each with its own text.
 async fn refused(simod: &Simod, token: &str, body: &[u8]) -> Problem {
     let send = async |lang: &str| {
         let answer = raw::post(&simod.api("/messages"), token, body.to_vec())
@@ -129,7 +129,7 @@ async fn every_wrong_field_is_named() {
     let problem = refused(&simod, &token, both.to_string().as_bytes()).await;
     assert!(problem.errors.iter().any(|e| e.field == "ttl" || e.field == "expires_at"), "{problem:?}");
 
-    // Several wrong fields are all named at once.
+    // All wrong fields are reported at once.
     let many = json!({"title": "", "ttl": 0, "recipients": {"employees": ["001"]}});
     let problem = refused(&simod, &token, many.to_string().as_bytes()).await;
     assert!(problem.errors.len() >= 2, "{problem:?}");
@@ -161,7 +161,7 @@ async fn what_is_not_json_is_refused_with_the_place() {
         let problem = refused(&simod, &token, body).await;
         assert!(!problem.detail.is_empty());
     }
-    // Deep nesting must not end the process.
+    // Deep nesting must not crash the process.
     let deep = format!(
         "{{\"title\":\"a\",\"recipients\":{{\"everyone\":true}},\"data\":{}1{}}}",
         "{\"a\":".repeat(600),
@@ -222,7 +222,7 @@ async fn a_wrong_idempotency_key_is_named() {
         assert!(answer.status.is_client_error(), "{key:?}: {}", answer.text);
         assert!(answer.problem().errors[0].field.eq_ignore_ascii_case("idempotency-key"), "{}", answer.text);
     }
-    // In windows-1251, as a 1C may send it: read as UTF-8, all keys of a length would be one.
+    // windows-1251, as a 1C may send it: decoded leniently as UTF-8, all keys of one length would be equal.
     let answer = raw::post(&simod.api("/messages"), &token, body)
         .header("idempotency-key", b"\xe0\xe2\xe0")
         .header("accept-language", "ru")

@@ -1,4 +1,4 @@
-//! `simoctl`, the real program against the real daemon: what it prints where, how it ends, and what it asks first.
+//! `simoctl`, the real program against the real daemon: its output, its exit codes, and its questions.
 
 mod audit;
 mod distribution;
@@ -21,13 +21,13 @@ use simo_common::delivery::DeliveryState;
 use simo_tests::{Plant, Simod, clock, eventually, plant, programs::program};
 use tempfile::TempDir;
 
-/// `simoctl` with a home of its own.
+/// `simoctl` with its own home directory.
 pub(super) struct Ctl {
     home: TempDir,
     flags: Vec<String>,
 }
 
-/// How a run ended.
+/// The result of a run.
 pub(super) struct Ran {
     pub(super) code: i32,
     pub(super) out: String,
@@ -59,7 +59,7 @@ impl Ctl {
         Ran::from(self.command(words).output().unwrap())
     }
 
-    /// A run that must succeed; what it wrote to stdout.
+    /// A run that must succeed; returns stdout.
     pub(super) fn ok(&self, words: &[&str]) -> String {
         let ran = self.run(words);
         assert_eq!(ran.code, 0, "simoctl {words:?}: {}", ran.err);
@@ -130,7 +130,7 @@ async fn an_import_is_all_or_nothing_and_the_second_time_changes_nothing() {
         "line 3, column 6 (locale):",
         "line 4, column 2 (full_name):",
         "line 4, column 7 (timezone):",
-        // Only the server looks at this.
+        // Only the server checks this.
         "line 5, column 3 (email):",
     ] {
         assert!(ran.err.contains(mistake), "{mistake} is missing in\n{}", ran.err);
@@ -321,7 +321,7 @@ async fn on_a_terminal_it_asks_and_takes_no_for_an_answer() {
         command.stdin(Stdio::inherit());
         let mut terminal = Session::spawn(command).unwrap();
         terminal.expect("(д/Н)").unwrap();
-        // What the Enter key sends to a terminal that reads key by key.
+        // `\r` is what Enter sends to a terminal in raw mode.
         terminal.send(format!("{answer}\r")).unwrap();
         terminal.expect(outcome).unwrap();
         terminal.expect(Eof).unwrap();
@@ -344,7 +344,7 @@ async fn the_live_feed_shows_what_matches_and_nothing_else() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The feed is live from when it says so.
+    // The feed is live once it says so on stderr.
     let mut said = [0; 1];
     child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
     let other = ctl.ok(&["message", "send", "--employee", "1", "--title", "Не то"]);
@@ -364,7 +364,7 @@ async fn the_live_feed_shows_what_matches_and_nothing_else() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // That it was accepted is of the message, one of whose deliveries matches.
+    // The event `accepted` belongs to the whole message; it is shown because one delivery matches.
     assert_eq!(kinds.first().map(String::as_str), Some("accepted"));
     assert_eq!(kinds.last().map(String::as_str), Some("delivery"));
 }
@@ -381,7 +381,7 @@ async fn what_a_person_might_overlook_is_told() {
     };
     assert!(sent_at("2020-01-01T08:00").contains("has passed"));
     assert!(sent_at(&clock::in_seconds(3_600)).contains("It is sent at"));
-    // Phones elsewhere would look for a server of their own.
+    // Phones outside would look for the server at their own address.
     assert!(ctl.run(&["device", "invite", "1"]).err.contains("public_url"));
     let doctor = ctl.run(&["doctor"]);
     assert_eq!(doctor.code, 1, "{}", doctor.err);

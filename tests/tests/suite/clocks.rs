@@ -1,5 +1,5 @@
-//! A machine whose clock is wrong for a while: nothing waits for a time that was never right, nothing is missing, and nothing
-//! is given up because of it.
+//! A machine whose clock is wrong for a while: no work waits for a time that was never right, nothing goes missing, and
+//! no message is given up because of it.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::cli::Ctl;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
-/// One employee with a phone, and a machine whose clock can be set.
+/// One employee with a phone, on a machine whose clock can be set.
 struct Site {
     fcm: FakeFcm,
     simod: Simod,
@@ -34,7 +34,7 @@ struct Site {
 }
 
 impl Site {
-    /// With a clock so many seconds ahead.
+    /// Starts with a clock that is this many seconds ahead.
     async fn with_clock(ahead: i64) -> Self {
         let fcm = FakeFcm::start();
         let simod = Setup::new().embedded().fcm(&fcm).clock_ahead(ahead).start().await;
@@ -61,7 +61,7 @@ impl Site {
         self.plant.admin.explain(id, "001").await.unwrap().delivery.unwrap().state
     }
 
-    /// The messages of a list or a search, the newest first.
+    /// The messages of a list or search, newest first.
     async fn listed(&self, query: Option<&str>) -> Vec<Uuid> {
         let query = ListQuery { query: query.map(str::to_owned), ..ListQuery::default() };
         let page = self.plant.admin.messages(&query).await.unwrap();
@@ -76,7 +76,7 @@ impl Site {
         eventually("the jump is noticed", || async { self.clock().await.jump }).await
     }
 
-    /// Sets the clock, and waits until that is noticed. Returns by how many seconds it was.
+    /// Sets the clock and waits until simod notices. Returns the step that it reports, in seconds.
     async fn set_clock(&self, ahead: i64) -> i64 {
         let before = self.clock().await.steps.len();
         self.simod.set_clock(ahead);
@@ -98,7 +98,7 @@ impl Site {
 
 #[tokio::test]
 async fn a_clock_two_hours_ahead_that_is_put_right_holds_up_no_push() {
-    // Google takes no signature from the future, and the channel waits.
+    // Google rejects signatures from the future, so the channel waits.
     let site = Site::with_clock(2 * HOUR).await;
     let id = site.post("Давление", None).await;
     within(Duration::from_secs(20), "the channel is in trouble", || async {
@@ -108,7 +108,7 @@ async fn a_clock_two_hours_ahead_that_is_put_right_holds_up_no_push() {
     .await;
     site.simod.set_clock(0);
     site.reaches(id, DeliveryState::Sent).await;
-    // What is accepted now bears an earlier time, and goes out as soon.
+    // A message accepted now has an earlier time, and goes out as quickly.
     let next = site.post("Давление в норме", None).await;
     site.reaches(next, DeliveryState::Sent).await;
     assert_eq!(site.clock().await.steps[0].seconds, -2 * HOUR);
@@ -138,7 +138,7 @@ async fn what_was_accepted_while_the_clock_was_ahead_is_listed_found_and_explain
     let then = site.post("Давление", None).await;
     assert_eq!(site.set_clock(0).await, -2 * HOUR);
     let now = site.post("Температура", None).await;
-    // In the order in which they were accepted, whatever their times say.
+    // In order of acceptance, regardless of their times.
     assert_eq!(site.listed(None).await, [now, then]);
     assert_eq!(site.listed(Some("давление")).await, [then]);
     let ctl = Ctl::new(&site.simod, "zavod");
@@ -169,7 +169,7 @@ async fn a_clock_five_days_ahead_for_a_moment_gives_nothing_up() {
     let doctor = Ctl::new(&site.simod, "zavod").run(&["doctor"]).out;
     assert!(doctor.contains("the clock was set 432000 s ahead; expiry rests until "), "{doctor}");
 
-    // Expiry goes on by the time that has passed: it has looked at what is queued.
+    // Expiry counts the time that has really passed; once it reaches the short message, it has checked the queued one too.
     site.reaches(short, DeliveryState::Expired).await;
     assert_eq!(site.state(queued).await, DeliveryState::Queued);
     assert_eq!(site.set_clock(0).await, -5 * DAY);
@@ -204,14 +204,14 @@ async fn a_start_with_a_clock_that_was_set_gives_nothing_up_and_holds_nothing_up
     site.reaches(first, DeliveryState::Sent).await;
     site.fcm.script().address("phone-1", Answer::Unavailable(None));
     let queued = site.post("Давление", Some(HOUR)).await;
-    // A machine that slept for longer than a day, or whose clock says so; also after another restart.
+    // A machine that slept for longer than a day, or whose clock pretends so; also after another restart.
     for _ in 0..2 {
         site.restart(25 * HOUR).await;
         let ahead = site.jump().await.ahead_seconds;
         assert!((25 * HOUR..25 * HOUR + 600).contains(&ahead), "{ahead}");
         assert_eq!(site.state(queued).await, DeliveryState::Queued);
     }
-    // What is accepted now makes the time that is stored newer.
+    // A message accepted now moves the stored time forward.
     let then = site.post("позже", Some(HOUR)).await;
     site.restart(0).await;
     let state = site.clock().await;

@@ -1,4 +1,4 @@
-//! The short commands of `simod`: what they write where, and how they end.
+//! The short commands of `simod`: their output and exit codes.
 
 use std::{
     fs::File,

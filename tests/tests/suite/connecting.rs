@@ -1,4 +1,4 @@
-//! How simod finds its PostgreSQL server, and what it does when it is refused.
+//! How simod finds its PostgreSQL server, and how it reacts when refused.
 
 mod refusals;
 
@@ -20,10 +20,10 @@ use simo_tests::{
 };
 use tempfile::TempDir;
 
-/// Far more than a message takes that is on its way.
+/// Far longer than a message in flight takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The standby stands first: that it takes no writes must be seen, not only that it answers.
+/// The standby is listed first: simod must check that a server takes writes, not just that it answers.
 #[tokio::test]
 async fn of_two_hosts_the_one_that_takes_writes_is_used_also_after_a_switch() {
     let Some(primary) = OwnServer::start() else { return };
@@ -56,7 +56,7 @@ async fn of_two_hosts_the_one_that_takes_writes_is_used_also_after_a_switch() {
     .await;
     let mut missing = vec![before.id, after.id];
     let arrived = tokio::time::timeout(PATIENCE, async {
-        // A stream may be cut by the switch; phones come back.
+        // The switch may cut a stream; phones reconnect.
         while !missing.is_empty() {
             let come_back = async || phone.client.own_stream().await.ok();
             let mut stream = eventually("the phone comes back", come_back).await;
@@ -72,7 +72,7 @@ async fn of_two_hosts_the_one_that_takes_writes_is_used_also_after_a_switch() {
     assert!(simod.log().contains("switched to another database host"), "{}", simod.log());
 }
 
-/// A host whose machine is frozen takes the connection, and says nothing.
+/// A host whose machine is frozen accepts the connection and sends nothing.
 #[tokio::test]
 async fn a_silent_host_does_not_keep_the_others_waiting() {
     let Some(server) = OwnServer::start() else { return };
@@ -84,7 +84,7 @@ async fn a_silent_host_does_not_keep_the_others_waiting() {
     Plant::new(&simod, "zavod").await;
 }
 
-/// One that freezes after it has let simod in.
+/// A server that freezes after it has let simod in.
 #[tokio::test]
 async fn a_start_gives_a_server_up_that_does_not_answer() {
     let directory = TempDir::with_prefix("simo-silent-").unwrap();
@@ -124,7 +124,7 @@ async fn a_start_waits_for_the_server_and_says_so() {
     assert!(simod.log().contains("the database is there, after "), "{}", simod.log());
 }
 
-/// A standby alone takes no writes; it may be promoted.
+/// A standby takes no writes, but may be promoted.
 #[tokio::test]
 async fn a_start_waits_for_a_promotion() {
     let Some(primary) = OwnServer::start() else { return };

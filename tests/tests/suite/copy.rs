@@ -1,4 +1,4 @@
-//! `simod copy`: an installation moves from an SQLite file to a PostgreSQL server. Without a server there is nothing to test.
+//! `simod copy`: moves an installation from an SQLite file to a PostgreSQL server. Without a server there is nothing to test.
 
 use std::process::{Child, Command, Stdio};
 
@@ -26,7 +26,7 @@ use simo_tests::{
 };
 use sqlx::{Connection as _, PgConnection};
 
-/// A run of a program.
+/// The result of a program's run.
 struct Ran {
     code: Option<i32>,
     out: String,
@@ -61,14 +61,14 @@ fn url(to: &TemporaryDatabase) -> String {
     to.url().to_owned()
 }
 
-/// What operators see of everything, as JSON.
+/// Everything that operators see, as JSON.
 async fn all(admin: &Client) -> Value {
     let list = ListQuery { limit: Some(1_000), ..ListQuery::default() };
     let words = |query: &str| ListQuery { query: Some(query.to_owned()), ..list.clone() };
     let sort = Sort::default();
     let mut tokens = admin.tokens(&list).await.unwrap().items;
     for token in &mut tokens {
-        // Written when a daemon ends, which the copy waits for.
+        // Left out, because they are written only when a daemon ends, as it must before the copy.
         (token.used_at, token.used_from) = (None, None);
     }
     json!({
@@ -98,7 +98,7 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
     let fcm = FakeFcm::start();
     let slug = "zavod";
 
-    // A first life, with a provider.
+    // First run, with a provider.
     let mut simod = Setup::new().embedded().fcm(&fcm).start().await;
     let plant = Plant::new(&simod, slug).await;
     plant.employees(&["001", "002", "003", "004"], &["smena-a"]).await;
@@ -128,7 +128,7 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
     }
     simod.terminate().await;
 
-    // A second one, without: what is posted waits.
+    // Second run, without one: posted messages wait.
     let mut embedded = Setup::new().on_database_of(&simod).start().await;
     let caller = embedded.caller(&acs);
     let admin = embedded.owner().for_client(Some(slug.to_owned()));
@@ -157,7 +157,7 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
     assert!(copied.err.contains("comparing: client: 1"), "{}", copied.err);
     assert!(copied.out.contains("Next:"), "{}", copied.out);
 
-    // A third one, on the server.
+    // Third run, on the server.
     let mut served = Setup::new().database_url(url(&target)).start().await;
     let admin = served.owner().for_client(Some(slug.to_owned()));
     let after = all(&admin).await;
@@ -180,7 +180,7 @@ async fn an_installation_moves_and_nothing_is_lost_or_repeated() {
     drop(feed);
     served.terminate().await;
 
-    // A last one, with a provider again; the scheduled message has come due.
+    // Last run, with a provider again; the scheduled message is due by now.
     let mut connection = PgConnection::connect(target.url()).await.unwrap();
     sqlx::query("update message set send_at = 1 where no < 0 and canceled_at is null")
         .execute(&mut connection)
@@ -220,7 +220,7 @@ async fn own(simod: &Simod, token: &str) -> Value {
     json!(messages.unwrap())
 }
 
-/// An installation in a file that nobody serves, and a copy of it that was killed in its middle.
+/// An installation in a file without a running daemon, and a copy of it that was killed halfway.
 async fn half_copy() -> Option<(Simod, Value, TemporaryDatabase)> {
     postgres::server()?;
     let target = TemporaryDatabase::create().await;
@@ -232,7 +232,7 @@ async fn half_copy() -> Option<(Simod, Value, TemporaryDatabase)> {
         post(&acs, &to_employees(&format!("Сообщение {number}"), &["001", "002"])).await;
     }
     let all = all(&plant.admin).await;
-    // What it has stored last is in its log only.
+    // The last changes are only in its write-ahead log.
     simod.kill9();
 
     let migrated = end(start(&["migrate", "--database", target.url()]));

@@ -1,4 +1,4 @@
-//! Which file a daemon takes, by whatever name, and that nobody else has it.
+//! Which file a daemon opens, by whatever name, and that it opens it exclusively.
 
 use std::{
     fs,
@@ -74,7 +74,7 @@ async fn a_database_that_is_not_ours_is_refused_with_its_reason() {
     assert!(!refusal.status.success());
     assert!(refusal.stderr.contains("simo.db"), "{}", refusal.stderr);
 
-    // Neither is one that a newer simod has migrated.
+    // A file migrated by a newer simod is refused too.
     let mut simod = Setup::new().embedded().start().await;
     simod.terminate().await;
     let url = format!("sqlite:{}", simod.database().display());

@@ -1,4 +1,4 @@
-//! The way to FCM: what is sent, what every answer of the provider does, and who waits for whom.
+//! The path to FCM: the content of pushes, the effect of every answer of the provider, and the order of sending.
 
 mod answers;
 mod fairness;
@@ -29,7 +29,7 @@ use simo_tests::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uuid::Uuid;
 
-/// One employee with a phone at `phone-1`, and somebody to write to him.
+/// One employee with a phone at `phone-1`, and an ACS.
 struct Site {
     fcm: FakeFcm,
     simod: Simod,
@@ -119,7 +119,7 @@ async fn a_doorbell_tells_the_provider_nothing() {
     };
     let id = post(&site.acs, &message).await.id;
     site.reaches(id, DeliveryState::Sent).await;
-    // The id itself may contain the ACS's name, which is hexadecimal.
+    // Without the id, whose hexadecimal digits may contain `1c`, the ACS's name.
     let sent = site.calls(id)[0].body.to_string().replace(&id.to_string(), "");
     assert!(!sent.contains("Секрет") && !sent.contains("Тайна") && !sent.contains("1c"), "{sent}");
     assert_eq!(site.phone.client.own_message(id).await.unwrap().body, "Секретный текст");
@@ -145,7 +145,7 @@ async fn what_is_too_long_is_cut_between_characters_and_marked() {
     assert!(marked, "nothing says that it is cut: {:?}", data.keys().collect::<Vec<_>>());
     assert_eq!(site.phone.client.own_message(id).await.unwrap().body, whole);
 
-    // Data alone can be too long; the phone fetches it.
+    // `data` alone can be too long; then the phone fetches it.
     let message = PostMessage {
         data: serde_json::from_str(&format!(r#"{{"k":"{}"}}"#, "x".repeat(4_000))).unwrap(),
         ..to_employees("Большие данные", &["001"])
@@ -207,7 +207,7 @@ async fn a_notification_is_sent_to_apps_without_code_of_their_own() {
     assert!(title.contains(&&Value::from("С уведомлением")), "{sent}");
 }
 
-/// A proxy that knows `CONNECT` and counts.
+/// A proxy that supports `CONNECT` and counts its uses.
 async fn proxy() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! `simod demo`, as somebody who sees SiMO for the first time runs it: what it shows, and the lines that it offers.
+//! `simod demo`, as a newcomer to SiMO runs it: its output, and the commands it suggests.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -10,7 +10,7 @@ use std::{
 
 use simo_tests::{eventually, programs::program, skip};
 
-/// A running demo, and what it has written so far. It ends when this is dropped.
+/// A running demo and its output so far. It ends when dropped.
 struct Demo {
     process: Child,
     screen: Arc<Mutex<Vec<String>>>,
@@ -38,7 +38,7 @@ impl Demo {
         self.screen.lock().unwrap().clone()
     }
 
-    /// The line that does this in a second terminal.
+    /// The suggested command with this text, for a second terminal.
     fn line(&self, part: &str) -> String {
         let offered = self.lines();
         let found = offered.iter().find(|line| line.contains(part) && !line.starts_with(' '));
@@ -59,7 +59,7 @@ impl Drop for Demo {
     }
 }
 
-/// A line in a shell of somebody who has no profiles yet.
+/// Runs a command in a shell without any simoctl profiles.
 fn shell(line: &str, home: &Path) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", line]).env("HOME", home);
@@ -78,7 +78,7 @@ fn typed(line: &str, home: &Path) -> String {
 
 #[tokio::test]
 async fn the_demo_shows_the_way_of_a_message_and_its_lines_work() {
-    // Needed by the lines that it prints.
+    // The suggested commands use it.
     program("simoctl");
     let home = tempfile::tempdir().unwrap();
     for (lang, title, end) in

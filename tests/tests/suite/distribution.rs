@@ -1,4 +1,4 @@
-//! Who receives what: groups within groups, grants at times, what is usual on a topic; seen from outside.
+//! Who receives which message, seen from outside: nested groups, grants with times, the defaults of a topic.
 
 use simo_common::{
     api::{
@@ -11,7 +11,7 @@ use simo_common::{
 };
 use simo_tests::{Plant, Simod, plant::post, postgres};
 
-/// A plant with `smena-a` (001, 002) in `ceh-1` (003), and nobody in `zavod` yet.
+/// A plant with `smena-a` (001, 002) in `ceh-1` (003), and an empty `zavod`.
 async fn nested(simod: &Simod) -> Plant {
     let plant = Plant::new(simod, "zavod").await;
     plant.employees(&["001", "002"], &["smena-a"]).await;
@@ -68,14 +68,14 @@ async fn a_grant_that_ends_stops_the_topic_and_history_says_so() {
     assert_eq!(why.delivery.unwrap().reason.as_deref(), Some("not_now"));
     let story: Vec<String> = why.story.into_iter().map(|line| line.text).collect();
     let way =
-        "a grant to the group ceh-1 (smena-a › ceh-1) gave him the topic kotly, but only from 2126-01-01";
+        "a grant to the group ceh-1 (smena-a › ceh-1) gave them the topic kotly, but only from 2126-01-01";
     assert!(story.iter().any(|line| line.contains(way)), "{story:#?}");
 
-    // Who was never among the recipients is told why, too.
+    // People who were never among the recipients get an explanation too.
     let why = plant.admin.explain(posted.id, "003").await.unwrap();
     assert_eq!(why.delivery, None);
     let story: Vec<String> = why.story.into_iter().map(|line| line.text).collect();
-    assert!(story.iter().any(|line| line.contains("not addressed to him")), "{story:#?}");
+    assert!(story.iter().any(|line| line.contains("not addressed to them")), "{story:#?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What was accepted is never lost.
+//! Accepted messages are never lost.
 
 mod room;
 
@@ -65,7 +65,7 @@ async fn stored(plant: &Plant) -> Vec<Uuid> {
     }
 }
 
-/// Posts until refused; the ids of what was accepted.
+/// Posts until refused; returns the ids of the accepted messages.
 async fn post_until_refused(acs: Client) -> Vec<Uuid> {
     let mut ids = Vec::new();
     while let Ok(posted) = acs.post_message(&to_employees("Под нагрузкой", &["001"]), false).await
@@ -129,7 +129,7 @@ async fn a_locked_database_is_503_and_loses_nothing() {
         assert!(answer.headers.contains_key(header::RETRY_AFTER), "{path}");
         answer.problem();
     }
-    // The log says so once for all of them, and for each duty.
+    // The log reports it once for all requests, and once per duty.
     let lines = simod.log().matches("the database is unavailable").count();
     assert!((1..10).contains(&lines), "{lines} lines");
     health::not_ready(&simod, "locked").await;
@@ -139,7 +139,7 @@ async fn a_locked_database_is_503_and_loses_nothing() {
     assert_eq!(stored(&plant).await, [posted.id]);
 }
 
-/// A log often lies on the disk that is full.
+/// The log is often on the same full disk.
 #[tokio::test]
 async fn whoever_cannot_log_serves_on_and_goes_on_with_what_was_put_off() {
     let simod = Setup::new().embedded().cannot_log().start().await;
@@ -150,7 +150,7 @@ async fn whoever_cannot_log_serves_on_and_goes_on_with_what_was_put_off() {
     let file = format!("sqlite:{}", simod.database().display());
     let mut other = SqliteConnection::connect(&file).await.unwrap();
     sqlx::query("begin immediate").execute(&mut other).await.unwrap();
-    // Long enough for every duty to have something to complain of.
+    // Long enough for every duty to log an error.
     let body = r#"{"title":"Заперто","recipients":{"employees":["001"]}}"#;
     let until = Instant::now() + Duration::from_secs(8);
     while Instant::now() < until {
@@ -173,7 +173,7 @@ async fn a_server_that_goes_away_is_503_and_everything_resumes_when_it_is_back()
     let (plant, token) = plant(&simod).await;
     plant.fcm_phone(&simod, "001", "phone-1").await;
     let acs = simod.caller(&token);
-    // What is on its way when the server goes, waits for it.
+    // A push in flight when the server goes away waits for its return.
     fcm.script().delay(Duration::from_millis(500));
     let before = post(&acs, &to_employees("До", &["001"])).await;
     server.stop();
@@ -190,7 +190,7 @@ async fn a_server_that_goes_away_is_503_and_everything_resumes_when_it_is_back()
     eventually("both arrived", || async { (fcm.journal().arrivals().len() == 2).then_some(()) }).await;
 }
 
-/// Nothing is refused and nothing comes through: the worst way for a server to be away.
+/// Nothing is refused and nothing gets through: the worst way for a server to fail.
 #[tokio::test]
 async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
     if postgres::server().is_none() {
@@ -213,7 +213,7 @@ async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
             _ => panic!("{}: {}", answer.status, answer.text),
         }
     };
-    // Some are on their way through the database when the wire falls silent.
+    // Some are in the middle of their transaction when the wire falls silent.
     let is_over = AtomicBool::new(false);
     let posting = async {
         let mut accepted = Vec::new();
@@ -224,7 +224,7 @@ async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
         accepted
     };
     let silence = async {
-        // Readers that ask without pause hold every connection that simod may have.
+        // Readers that ask without pause use every connection that simod may open.
         let read = Arc::new(AtomicUsize::new(0));
         let first = post().await.unwrap();
         let (http, url) = (reqwest::Client::new(), simod.api(&format!("/messages/{first}")));
@@ -245,7 +245,7 @@ async fn a_server_that_falls_silent_keeps_nobody_waiting_for_long() {
         });
         busy.await;
         wire.set_silent(true);
-        // Far more than simod waits, and far less than a connection takes to be given up by the system.
+        // Far longer than simod waits, and far shorter than the system takes to give a connection up.
         let answered = within(Duration::from_mins(3), "they are told to come back", async || {
             post().await.is_none().then_some(())
         });
@@ -270,7 +270,7 @@ struct Strace {
 }
 
 impl Strace {
-    /// `None` where strace is missing or may not attach.
+    /// `None` where strace is missing or not permitted to attach.
     fn attach(pid: u32) -> Option<Self> {
         let output = tempfile::NamedTempFile::new().unwrap();
         let mut process = Command::new("strace")
@@ -308,7 +308,7 @@ impl Drop for Strace {
     }
 }
 
-/// The disk has it before the caller hears of it.
+/// The message is on disk before its answer is sent.
 #[tokio::test]
 async fn the_sync_comes_before_the_202() {
     let simod = Setup::new().embedded().start().await;

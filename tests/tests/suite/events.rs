@@ -1,4 +1,4 @@
-//! The live feed: what happened, in order; resumed, nothing is skipped.
+//! The live feed: events in order; a resumed feed skips none.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn plant(simod: &Simod) -> (Plant, Client) {
     (plant, acs)
 }
 
-/// Reads until `wanted` holds; all events read, the wanted one last.
+/// Reads until `wanted` holds; returns all events read, ending with the wanted one.
 async fn until(
     stream: &mut (impl Stream<Item = Item> + Unpin),
     wanted: impl Fn(&Event) -> bool,
@@ -89,7 +89,7 @@ async fn resumed_it_skips_nothing() {
     for number in 1..30 {
         posted.push(post(&acs, &to_employees(&number.to_string(), &["001"])).await.id);
     }
-    // Across reconnections in the middle, and a kill.
+    // Through reconnections halfway, and a kill.
     let mut seen = vec![posted[0]];
     for stop in [10, 20, 29] {
         let mut feed = plant.admin.follow_events(Some(&cursor)).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_cursor_that_is_unknown_is_told_to_start_anew() {
     let (plant, acs) = plant(&simod).await;
     let token = plant.token("1c").await;
     let posted = post(&acs, &to_employees("a", &["001"])).await;
-    // One that is no cursor at all is refused or reset, but never ignored.
+    // An invalid cursor is refused or reset, but never ignored.
     let garbage = acs.follow_events(Some("мусор".escape_unicode().to_string().as_str())).await;
     if let Ok(mut feed) = garbage {
         until(&mut feed, |event| event.kind == EventKind::Reset).await;

@@ -1,5 +1,5 @@
-//! A database that does not answer, and one that comes back in another place: posts are answered in time, and connections
-//! that failed are not used again. On SQLite there is only a file that somebody holds.
+//! A database that does not answer, and one that comes back in another place: posts are answered in time, and failed
+//! connections are not used again. With SQLite there is only a file that another process locks.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ use simo_tests::{
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Longer than a post may take to be answered, and shorter than a silence of earlier versions.
+/// Longer than a post may take to be answered, and shorter than the silence in earlier versions.
 const IN_TIME: Duration = Duration::from_secs(20);
 
 const HANGING: &str = "select count(*) from pg_stat_activity
@@ -45,7 +45,7 @@ async fn employee(simod: &Simod) -> (Plant, String) {
     (plant, token)
 }
 
-/// Posts a message under a key; it is answered in time.
+/// Posts a message under a key; it must be answered in time.
 async fn post_key(simod: &Simod, token: &str, key: &str) -> Answer {
     let body = r#"{"title":"Пожар","recipients":{"employees":["001"]}}"#;
     let ask = raw::post(&simod.api("/messages"), token, body).header("idempotency-key", key);
@@ -56,7 +56,7 @@ fn code(answer: &Answer) -> String {
     answer.value()["code"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The server's synchronous standby goes away: every commit waits for it from now on.
+/// Takes the server's synchronous standby away: from now on every commit waits for it.
 async fn standby_goes(server: &OwnServer, admin: &mut PgConnection) {
     run(admin, "create table canary (a int)").await;
     run(admin, "alter system set synchronous_standby_names = 'nobody'").await;
@@ -81,7 +81,7 @@ async fn standby_comes(admin: &mut PgConnection) {
     run(admin, "select pg_reload_conf()").await;
 }
 
-/// PostgreSQL answers the commit with success then, and a warning.
+/// PostgreSQL then answers the commit with success and a warning.
 #[tokio::test]
 async fn a_wait_for_the_standby_that_somebody_cancels_is_no_success() {
     let Some(server) = OwnServer::start() else {
@@ -105,7 +105,7 @@ async fn a_wait_for_the_standby_that_somebody_cancels_is_no_success() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
     assert_eq!(code(&answer), "outcome_unknown");
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
-    // It is there, and no standby has it: whoever repeats it is told no more.
+    // The message is stored, but on no standby: a repeated post still gets no success.
     let repeated = post_key(&simod, &token, "a").await;
     assert_eq!((repeated.status, &*code(&repeated)), (StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown"));
     standby_comes(&mut admin).await;
@@ -118,7 +118,7 @@ async fn a_wait_for_the_standby_that_somebody_cancels_is_no_success() {
     assert_eq!(plant.admin.messages(&ListQuery::default()).await.unwrap().items.len(), 1);
 }
 
-/// As above, for simod's own row.
+/// The same for simod's own row.
 #[tokio::test]
 async fn whoever_cancels_the_waits_for_the_standby_makes_simod_not_ready() {
     let Some(server) = OwnServer::start() else {
@@ -144,7 +144,7 @@ async fn whoever_cancels_the_waits_for_the_standby_makes_simod_not_ready() {
     }
 }
 
-/// Longer than a commit that hangs, and each of them is answered.
+/// They take longer than a commit that hangs, and each of them is answered.
 #[tokio::test]
 async fn commits_that_are_slow_are_waited_for() {
     let Some(server) = OwnServer::start() else {
@@ -186,7 +186,7 @@ async fn while_commits_hang_few_are_tried_and_whoever_reads_is_served() {
     standby_goes(&server, &mut admin).await;
     let (mut unknown, mut refused) = (0, 0);
     let mut number_of_key = 0;
-    // As many as would use up every connection, if each of them were tried.
+    // Enough to use up every connection if each were tried.
     while unknown < 2 || refused < 40 {
         let keys: Vec<String> = (0..8).map(|place| format!("{}", number_of_key + place)).collect();
         number_of_key += 8;
@@ -218,7 +218,7 @@ async fn while_commits_hang_few_are_tried_and_whoever_reads_is_served() {
     assert_eq!(stored.items.len(), number_of_key + 2);
 }
 
-/// Readers that ask without pause until every connection that simod may have was used.
+/// Starts readers that ask without pause, and waits until every connection that simod may open was used.
 async fn use_all_connections(
     simod: &Simod,
     token: &str,
@@ -244,7 +244,7 @@ async fn use_all_connections(
     readers
 }
 
-/// The way to another server behind the same address: what was connected before is never heard again.
+/// A switch to another server behind the same address: nothing more arrives on the old connections.
 #[tokio::test]
 async fn when_connections_fall_silent_the_second_attempt_succeeds() {
     if postgres::server().is_none() {
@@ -265,7 +265,7 @@ async fn when_connections_fall_silent_the_second_attempt_succeeds() {
     }
 }
 
-/// After a switch some connections lead to what is a standby now.
+/// After a switch some connections lead to a server that is now a standby.
 #[tokio::test]
 async fn when_connections_lead_to_a_server_that_only_reads_the_second_attempt_succeeds() {
     let Some(server) = OwnServer::start() else {
@@ -308,7 +308,7 @@ async fn after_a_silence_posts_pushes_and_streams_are_back_soon() {
     plant.fcm_phone(&simod, "001", "phone-1").await;
     let phone = plant.stream_phone(&simod, "001").await;
     let mut stream = phone.client.own_stream().await.unwrap();
-    // Both phones are told that there is a second one.
+    // Both phones are notified of the second one.
     tokio::time::timeout(IN_TIME, stream.next()).await.expect("the stream goes on").unwrap().unwrap();
     eventually("the first is told", async || (fcm.journal().arrivals().len() == 1).then_some(())).await;
     wire.set_silent(true);
@@ -324,7 +324,7 @@ async fn after_a_silence_posts_pushes_and_streams_are_back_soon() {
     eventually("it was pushed", async || (fcm.journal().arrivals().len() == 2).then_some(())).await;
 }
 
-/// Its address has tried wrong ones too often, and nobody knows this one yet.
+/// Its address has sent too many wrong tokens, and this token is not cached yet.
 #[tokio::test]
 async fn a_token_is_not_wrong_because_the_database_is_away() {
     if postgres::server().is_none() {

@@ -1,4 +1,4 @@
-//! `/readyz` asks for what is promised: that what is posted can be stored.
+//! `/readyz` checks the promise itself: that a posted message can be stored.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
@@ -19,11 +19,11 @@ use sqlx::Executor as _;
 
 use super::cli::Ctl;
 
-/// How long it is waited for what `/readyz` says. It promises to notice within 12 s, and that something is over within 2 s;
-/// on a machine that is busy with other tests either may take longer.
+/// How long to wait for `/readyz` to change. It promises to report a fault within 12 s and its end within 2 s; either may
+/// take longer on a machine busy with other tests.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Waits until it is not ready because of this; what the owner is told.
+/// Waits until it is not ready for this reason; returns the reason that the owner sees.
 pub(super) async fn not_ready(simod: &Simod, because: &str) -> String {
     within(PATIENCE, &format!("not ready: {because}"), || async {
         let readiness = simod.owner().readiness().await.ok()?;
@@ -45,7 +45,7 @@ async fn readyz(simod: &Simod) -> StatusCode {
     reqwest::get(format!("{}/readyz", simod.url())).await.unwrap().status()
 }
 
-/// What is posted is refused so that the poster comes again.
+/// Posts are refused in such a way that the caller retries.
 async fn refuses(simod: &Simod, token: &str) {
     let body = r#"{"title":"Вызов","recipients":{"employees":["001"]}}"#;
     let answer = raw::post(&simod.api("/messages"), token, body.to_owned()).send().await;
@@ -65,7 +65,7 @@ async fn titles(plant: &Plant) -> Vec<String> {
     page.items.into_iter().map(|message| message.title).collect()
 }
 
-/// A program that keeps what it is told, and the file that it keeps it in.
+/// A program that saves its input, and the file it saves it to.
 fn alarm(setup: Setup) -> (Setup, PathBuf) {
     let directory = setup.directory().to_owned();
     let (program, told) = (directory.join("alarm"), directory.join("told"));
@@ -85,7 +85,7 @@ async fn a_file_that_was_swapped_is_noticed_and_somebody_is_told() {
     let aside = simod.database().with_extension("aside");
     fs::rename(simod.database(), &aside).unwrap();
     fs::copy(&aside, simod.database()).unwrap();
-    // Posts are refused from the first one on.
+    // Even the first post is refused.
     refuses(&simod, &token).await;
     not_ready(&simod, "was replaced").await;
     assert_eq!(readyz(&simod).await, StatusCode::SERVICE_UNAVAILABLE);
@@ -195,7 +195,7 @@ async fn a_synchronous_standby_that_is_away_is_not_ready_and_takes_no_connection
             where application_name like 'simod commit proof%' and wait_event = 'SyncRep'";
         let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut admin).await.unwrap();
         most = most.max(waiting);
-        // Until it has asked once more.
+        // Until it has checked once more.
         let metric = || async {
             let answer = reqwest::get(format!("{}/metrics", simod.url())).await.ok()?;
             let text = answer.text().await.ok()?;

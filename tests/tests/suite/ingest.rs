@@ -1,4 +1,4 @@
-//! Posting messages: what is accepted, for whom, once, and when.
+//! Posting messages: which are accepted, for whom, once, and when.
 
 mod fit;
 mod keys;
@@ -23,7 +23,7 @@ use simo_tests::{
     raw,
 };
 
-/// A plant with employees `001` (who has a phone), `002` and `003`; the latter two are in `smena-a`.
+/// A plant with employees `001` (with a phone), `002` and `003`; the latter two are in `smena-a`.
 async fn plant(simod: &Simod) -> Plant {
     let plant = Plant::new(simod, "zavod").await;
     plant.employees(&["001"], &["kotelnaya"]).await;
@@ -121,7 +121,7 @@ async fn a_batch_answers_for_each_item_and_a_bad_one_spoils_none() {
     assert!(problem.errors[0].field.contains("title"), "{problem:?}");
     assert_eq!(array.items[2].message.as_ref().unwrap().recipients.accepted, 2);
 
-    // The same as lines, with a blank one between and broken JSON at the end: only that line is spoiled.
+    // The same as lines, with a blank line and broken JSON at the end: only that line is refused.
     let lines = format!("{}\n\n{}\r\n{{\"title\":\n", items[0], items[2]);
     let lines = raw::post(&url, &token, lines).header("content-type", "application/x-ndjson").send().await;
     let lines: BatchAnswer = lines.json();
@@ -131,7 +131,7 @@ async fn a_batch_answers_for_each_item_and_a_bad_one_spoils_none() {
     assert_eq!(all.items.len(), 3);
 }
 
-/// So they reach the phones in their order, and what goes beyond a request's budget are the last ones.
+/// They reach the phones in this order, and only the last ones exceed a request's budget.
 #[tokio::test]
 async fn the_items_of_a_batch_are_accepted_in_their_order() {
     let simod = Simod::start().await;
@@ -195,7 +195,7 @@ async fn a_topic_reaches_those_who_hold_a_grant_and_nobody_else() {
     assert_eq!(why.delivery.unwrap().reason.as_deref(), Some("no_grant"));
     assert_eq!(why.target.as_deref(), Some("group:smena-a"));
 
-    // For everyone, the denied are only counted.
+    // With everyone as recipients, the denied are only counted.
     let everyone = Recipients { everyone: true, ..Recipients::default() };
     let payroll = post(&acs, &PostMessage { topic: Some("zarplata".to_owned()), ..to(everyone) }).await;
     assert_eq!((payroll.recipients.accepted, payroll.recipients.denied), (1, 2));

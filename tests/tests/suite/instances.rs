@@ -1,5 +1,5 @@
-//! Several daemons on one PostgreSQL server: each sees what the others do, and the work is shared. On SQLite there is
-//! one, and nothing to test.
+//! Several daemons on one PostgreSQL server: each sees the others' changes, and they share the work. With SQLite there is
+//! one daemon, and nothing to test.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -18,7 +18,7 @@ use simo_tests::{
 };
 use tokio::task::JoinSet;
 
-/// Longer than an instance takes that was told, and than one that looks by itself.
+/// Longer than an instance takes to react, whether notified or by polling.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Two daemons on one database; `None` where there is no server.
@@ -147,7 +147,7 @@ async fn instances_that_start_at_once_migrate_once() {
     }
 }
 
-/// The database server cannot be reached: who starts is told why.
+/// When the database server cannot be reached, the start names it.
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
     let url = "postgres://simo:secret@127.0.0.1:1/simo".to_owned();

@@ -1,4 +1,4 @@
-//! The promises of SiMO, kept by the real daemon: one module per subject.
+//! The promises of SiMO, tested with the real daemon: one module per subject.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
 //! Who may call what: every route of the OpenAPI document, by every kind of caller, against the real daemon over TCP and
-//! its socket. What ought to be so stands in `matrix/table.txt`, for people to read.
+//! its socket. The expected answers are in `matrix/table.txt`, for people to read.
 
 mod requests;
 mod table;
@@ -18,18 +18,18 @@ use self::{
     world::{Caller, World},
 };
 
-/// A daemon that answers a thousand wrong tokens from one address.
+/// A daemon that does not limit failures: a thousand wrong tokens come from one address.
 async fn simod() -> Simod {
     Setup::new().start().await
 }
 
-/// The operations of the document that simod itself serves.
+/// The operations of the OpenAPI document that simod serves.
 async fn operations(simod: &Simod) -> Vec<Operation> {
     let document = raw::ask(Method::GET, &simod.api("/openapi.json")).send().await;
     Operation::all(&document.value())
 }
 
-/// The table's word for a status.
+/// The word for a status in the table.
 fn class(status: u16) -> String {
     match status {
         200..300 => "ok".to_owned(),
@@ -58,7 +58,7 @@ async fn every_route_lets_in_whom_the_table_names() {
             let (status, _) = world.call(caller, &request, caller.client).await;
             found.push(class(status));
             if request.method != Method::GET && status < 300 {
-                // What it named is changed or gone.
+                // The object it named is changed or gone.
                 request = world.request(operation).await;
             }
         }
@@ -76,7 +76,7 @@ async fn every_route_lets_in_whom_the_table_names() {
     );
 }
 
-/// An answer without the names that were asked for, which alone may differ.
+/// A problem without the requested names, the only part that may differ.
 fn told(problem: &Problem, names: &BTreeMap<String, String>) -> Value {
     let mut text = serde_json::to_string(problem).unwrap();
     for (parameter, name) in names {
@@ -120,7 +120,7 @@ async fn naming_anothers_client_answers_like_naming_none_that_exists() {
     for operation in operations(&simod).await {
         let request = world.request(&operation).await;
         if request.names.values().any(|name| name == world::MINE) {
-            // It is the path that names the client.
+            // Here the path names the client.
             continue;
         }
         let named = |slug: &str| BTreeMap::from([("client".to_owned(), slug.to_owned())]);
@@ -136,7 +136,7 @@ async fn naming_anothers_client_answers_like_naming_none_that_exists() {
     assert!(compared > 50, "{compared}");
 }
 
-/// What a body or a second name refers to is another's, while the path is the caller's own.
+/// The body or a second name refers to another client's object, while the path is the caller's own.
 #[tokio::test]
 async fn a_reference_to_anothers_answers_like_one_to_nothing() {
     let simod = simod().await;

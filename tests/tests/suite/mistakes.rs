@@ -1,5 +1,5 @@
-//! What is said of mistakes, in both languages: of bodies, site files, configurations and tables of employees. A change of one
-//! shows in the snapshot, and is meant.
+//! The error texts for mistakes, in both languages: in bodies, site files, configurations and tables of employees. A changed
+//! text shows in the snapshot and must be intended.
 
 use std::{fmt::Write as _, process::Command};
 
@@ -13,7 +13,7 @@ use simo_tests::{
 
 /// One request a line: method, path under `/api/v1/`, body.
 const REQUESTS: &str = include_str!("mistakes/requests.txt");
-/// Files of a kind, with a line of `====` between them.
+/// Files of one kind, separated by lines of `====`.
 const SITES: &str = include_str!("mistakes/sites.yaml");
 const CONFIGURATIONS: &str = include_str!("mistakes/configurations.toml");
 const EMPLOYEES: &str = include_str!("mistakes/employees.csv");
@@ -85,7 +85,7 @@ async fn plant(simod: &Simod) -> Plant {
     plant
 }
 
-/// What is said of each of these files.
+/// The error texts for each of these files.
 fn each(files: &str, name: &str, run: impl Fn(&str, &str) -> String) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(name);
@@ -101,7 +101,7 @@ fn each(files: &str, name: &str, run: impl Fn(&str, &str) -> String) -> String {
     said
 }
 
-/// What a program says that refuses to do something.
+/// The error text of a program that refuses to run.
 fn run(name: &str, words: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(program(name));

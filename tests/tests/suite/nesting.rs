@@ -1,4 +1,4 @@
-//! simod's router inside another axum program, under a path of its own.
+//! simod's router inside another axum program, nested under a path.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ async fn the_router_works_under_a_path_of_another_program() {
     assert_eq!(acs.message(posted.id).await.unwrap().title, "Из портала");
     let refused = acs.post_message(&to_employees("", &["001"]), false).await.unwrap_err();
     assert_eq!(refused.status(), Some(422));
-    // Connections there carry no peer, so nobody is the owner by his address.
+    // Connections there carry no peer address, so no caller is an owner by address.
     let nobody = raw::ask(http::Method::GET, &format!("{url}/communication/simo/api/v1/clients"));
     assert_eq!(nobody.send().await.status.as_u16(), 401);
     assert_eq!(raw::ask(http::Method::GET, &url).send().await.text, "портал");

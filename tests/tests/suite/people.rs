@@ -1,5 +1,5 @@
-//! People and their phones, as an administrator keeps them with `simoctl`: files of Excel, successors, invitations in
-//! bulk, trial messages, phones that would miss the next alarm.
+//! People and their phones, as an administrator manages them with `simoctl`: Excel files, successors, bulk invitations, trial
+//! messages, phones that would miss the next alarm.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -13,7 +13,7 @@ use simo_tests::{Phone, Plant, Simod, clock};
 
 use super::cli::Ctl;
 
-/// As Excel saves it in Russia.
+/// The encoding of files that Excel saves in Russia.
 fn windows_1251(text: &str) -> Vec<u8> {
     text.chars()
         .map(|c| match c {
@@ -159,7 +159,7 @@ async fn invitations_are_printed_kept_private_and_withdrawn_together() {
     assert_eq!(rest["invites"].as_array().unwrap().len(), 2);
 }
 
-/// A phone that confirms what it gets.
+/// A phone that confirms every message.
 fn answers(phone: Phone) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         let mut stream = phone.client.own_stream().await.unwrap();
@@ -198,7 +198,7 @@ async fn a_trial_message_tells_whether_a_phone_can_be_reached() {
     let ran = ctl.run(&["device", "test", &silent.id.to_string(), "--wait", "1s"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("No receipt came") && ran.err.contains("message explain"), "{}", ran.err);
-    // Of two phones one is silent: that is no success.
+    // One of two phones is silent: that is not a success.
     let ran = ctl.run(&["device", "test", "1", "--wait", "2s"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.err.contains("1 of 2"), "{}", ran.err);

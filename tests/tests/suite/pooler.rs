@@ -1,5 +1,5 @@
-//! PostgreSQL behind a pooler in transaction mode, which remembers nothing of a connection: no prepared statement, no
-//! setting, no `LISTEN`.
+//! PostgreSQL behind a pooler in transaction mode, which keeps no state of a connection: no prepared statements, no
+//! settings, no `LISTEN`.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use simo_tests::{
     simod::Setup,
 };
 
-/// Far more than the second that an instance takes that is not told.
+/// Far longer than the second that an instance takes to poll.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An empty database, and a pooler before it; `None` where there is no server.
+/// An empty database, and a pooler in front of it; `None` where there is no server.
 async fn pooled() -> Option<(TemporaryDatabase, Pooler)> {
     postgres::server()?;
     let database = TemporaryDatabase::create().await;
@@ -46,7 +46,7 @@ async fn migrations_take_the_direct_way() {
     simod.terminate().await;
 }
 
-/// PgBouncer 1.18 passes on what a client says of itself only as far as it knows the word.
+/// PgBouncer 1.18 passes a client's startup parameters on only if it knows them.
 #[tokio::test]
 async fn what_it_does_not_pass_on_is_told_with_what_to_do() {
     let Some((database, pooler)) = pooled().await else {
@@ -58,7 +58,7 @@ async fn what_it_does_not_pass_on_is_told_with_what_to_do() {
     assert!(refusal.stderr.contains(advice), "{}", refusal.stderr);
 }
 
-/// Without the direct way nobody hears a word of the others: they look by themselves.
+/// Without a direct connection no instance is notified by the others: they poll.
 #[tokio::test]
 async fn instances_that_cannot_hear_each_other_look_by_themselves() {
     let Some((database, pooler)) = pooled().await else {
@@ -77,7 +77,7 @@ async fn everything_works(one: &Simod, other: &Simod) {
     let mut stream = phone.client.own_stream().await.unwrap();
     let mut feed = other.owner().for_client(Some("zavod".to_owned())).follow_events(None).await.unwrap();
     let mut sent = Vec::new();
-    // More than the pooler has connections, so that statements meet connections that do not know them.
+    // More than the pooler has connections, so that statements run on connections that have not prepared them.
     for number in 0..30 {
         let posted = post(&acs, &to_employees(&format!("Насос {number}"), &["001", "002"])).await;
         sent.push(posted.id);

@@ -1,4 +1,4 @@
-//! What keeps strangers, slow machines and other people's browsers from doing harm.
+//! Protection against strangers, slow machines and other people's browsers.
 
 mod bodies;
 mod browsers;

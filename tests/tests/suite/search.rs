@@ -1,4 +1,4 @@
-//! History: searching it, paging through it, and asking why.
+//! History: search, pages, and explanations.
 
 use http::{Method, StatusCode};
 use simo_common::{
@@ -48,7 +48,7 @@ async fn a_message_is_found_by_its_words_as_soon_as_it_is_accepted() {
     let plant = Plant::new(&simod, "zavod").await;
     plant.employees(&["001", "002"], &["smena-a"]).await;
     let acs = plant.acs(&simod, "scada").await;
-    // From 10: the 3 and the 5 stand in every text.
+    // From 10, because every text contains 3 and 5.
     for number in 10..30 {
         let body = format!("Давление в котле №{number} упало до 3,5 бар");
         post(&acs, &with_body(&format!("Авария {number}"), &body, &["001"])).await;
@@ -73,7 +73,7 @@ async fn one_clients_words_are_not_found_at_another() {
     post(&one.acs(&simod, "1c").await, &to_employees("Секретное совещание", &["001"])).await;
     assert_eq!(titles(&one.admin, "секретное").await.len(), 1);
     assert!(titles(&other.admin, "секретное").await.is_empty());
-    // Who may see both has to say which.
+    // A caller who may see several clients must name one.
     let unsaid = simod.owner().deliveries(&ListQuery::default(), Sort::default()).await;
     let problem = problem(unsaid.unwrap_err());
     assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, "client"));
@@ -202,11 +202,15 @@ async fn the_whole_way_is_told_also_to_whom_it_did_not_lead() {
     assert_eq!(told.target.as_deref(), Some("grant"));
     assert_eq!(told.grant.as_deref(), Some("group:smena-a"));
     assert_eq!(told.pushes.len(), 1);
-    assert!(story(&told).contains("a grant to the group smena-a let him in"), "{}", story(&told));
+    assert!(story(&told).contains("a grant to the group smena-a gave them access"), "{}", story(&told));
 
     let not_told = plant.admin.explain(by_grant.id, "002").await.unwrap();
     assert!(not_told.delivery.is_none() && not_told.target.is_none());
-    assert!(story(&not_told).contains("he held no grant for the topic boiler then"), "{}", story(&not_told));
+    assert!(
+        story(&not_told).contains("they held no grant for the topic boiler then"),
+        "{}",
+        story(&not_told)
+    );
 
     let denied = PostMessage {
         topic: Some("boiler".to_owned()),
@@ -216,15 +220,15 @@ async fn the_whole_way_is_told_also_to_whom_it_did_not_lead() {
     let kept_out = plant.admin.explain(denied.id, "003").await.unwrap();
     assert_eq!(kept_out.target.as_deref(), Some("employee"));
     assert!(
-        story(&kept_out).contains("he was kept out: holds no grant for the topic"),
+        story(&kept_out).contains("they were kept out: holds no grant for the topic"),
         "{}",
         story(&kept_out)
     );
 
-    // What becomes of people, groups and grants later changes nothing of then.
+    // Later changes of people, groups and grants do not change the explanation.
     plant.employees(&["004"], &["smena-a"]).await;
     let late = plant.admin.explain(by_grant.id, "004").await.unwrap();
-    assert!(story(&late).contains("he was added only after the message"), "{}", story(&late));
+    assert!(story(&late).contains("they were added only after the message"), "{}", story(&late));
     plant.admin.remove_group("smena-a").await.unwrap();
     assert_eq!(plant.admin.explain(by_grant.id, "004").await.unwrap().story, late.story);
     assert_eq!(plant.admin.explain(by_grant.id, "001").await.unwrap().story, told.story);

@@ -1,4 +1,4 @@
-//! The stand-in for FCM is as strict as Google; a test that passes against it says something.
+//! The stand-in for FCM is as strict as Google, so that tests that pass against it mean something.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ async fn it_fails_as_it_is_told() {
     tokio::time::timeout(Duration::from_millis(100), sender.send(&push)).await.unwrap_err();
     fcm.script().next(1, Answer::DropConnection);
     sender.send(&push).await.unwrap_err();
-    // The pool may not have noticed yet that the connection is gone.
+    // The pool may not have noticed yet that the connection was closed.
     let sender = self::sender(&fcm).await;
     fcm.script().next(1, Answer::GoAway);
     assert_eq!(sender.send(&push).await.unwrap().0, StatusCode::OK);

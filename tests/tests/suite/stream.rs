@@ -1,4 +1,4 @@
-//! The phone's side: pairing, the stream, receipts, its own history.
+//! The phone's side: pairing, stream, receipts, its own history.
 
 use std::{pin::pin, time::Duration};
 
@@ -39,7 +39,7 @@ async fn next(stream: &mut (impl Stream<Item = Item> + Unpin)) -> DeviceMessage 
         .unwrap()
 }
 
-/// Nothing more arrives: a message posted afterwards is the next one.
+/// Checks that nothing else arrives: the next message is one posted now.
 async fn nothing_before(stream: &mut (impl Stream<Item = Item> + Unpin), acs: &Client, personnel_no: &str) {
     let marker = post(acs, &to_employees("Метка", &[personnel_no])).await;
     assert_eq!(next(stream).await.id, marker.id);
@@ -76,7 +76,7 @@ async fn a_stream_brings_what_waits_and_then_what_comes() {
     let third = post(&acs, &third).await;
     let live = next(&mut stream).await;
     assert_eq!((live.id, live.title.as_str(), live.body.as_str()), (third.id, "Третье", "Текст"));
-    // A socket write is not a delivery.
+    // Writing to the socket does not make it delivered.
     assert_eq!(state(&plant, third.id, "001").await, DeliveryState::Queued);
 }
 
@@ -112,7 +112,7 @@ async fn each_phone_of_a_person_gets_it() {
     assert_eq!(next(&mut first).await.id, posted.id);
     one.client.send_receipts(&[receipt(posted.id, ReceiptKind::Read)]).await.unwrap();
     assert_eq!(next(&mut second).await.id, posted.id);
-    // A kill of the daemon ends the streams; a new one goes on where receipts left off.
+    // A kill of the daemon ends the streams; new ones continue where receipts left off.
     drop((first, second));
     let mut second = two.client.own_stream().await.unwrap();
     assert_eq!(next(&mut second).await.id, posted.id);
@@ -140,7 +140,7 @@ async fn a_phone_whose_place_another_one_with_its_token_takes_is_told_so_and_the
     })
     .await;
     assert!(told.contains(&devices[0].id.to_string()), "{told}");
-    // The last one goes on.
+    // The last stream continues.
     let posted = post(&acs, &to_employees("Последнему", &["001"])).await;
     assert_eq!(next(&mut stream).await.id, posted.id);
 }
@@ -157,7 +157,7 @@ async fn what_waited_for_a_first_phone_reaches_it() {
     assert_eq!(next(&mut stream).await.id, posted.id);
     plant.fcm_phone(&simod, "002", "phone-2").await;
     eventually("FCM has it", || async { (fcm.journal().accepted() == 1).then_some(()) }).await;
-    // Also what was posted before shows in its own history.
+    // Its own history includes messages posted before.
     let own = streaming.client.own_messages(&ListQuery::default()).await.unwrap();
     assert_eq!(own.items.len(), 1);
 }
@@ -185,7 +185,7 @@ async fn receipts_are_facts_whatever_their_order_and_number() {
     assert_eq!(state(&plant, foreign.id, "002").await, DeliveryState::Queued);
     let before = plant.admin.explain(mine.id, "001").await.unwrap();
     assert!(before.phone_times.delivered_at.is_some() && before.phone_times.read_at.is_none());
-    // A later one of the same kind does not move the first one's time.
+    // A later receipt of the same kind does not change the first one's time.
     let late = Receipt { at: time::from_us(clock::now_us() + time::HOUR), ..batch[2].clone() };
     phone.client.send_receipts(&[late]).await.unwrap();
     let after = plant.admin.explain(mine.id, "001").await.unwrap();
@@ -291,7 +291,7 @@ async fn a_phone_that_leaves_is_out() {
     let stream = removed.client.own_stream().await.unwrap();
     plant.admin.remove_device(removed.id).await.unwrap();
     assert_eq!(removed.client.own_messages(&ListQuery::default()).await.unwrap_err().status(), Some(401));
-    // Its open stream ends too, or at least brings nothing more.
+    // Its open stream ends too, or at least delivers nothing more.
     post(&acs, &to_employees("После удаления", &["002"])).await;
     let mut stream = pin!(stream);
     let more = tokio::time::timeout(Duration::from_secs(2), stream.next()).await;

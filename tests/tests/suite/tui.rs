@@ -1,4 +1,4 @@
-//! `simo-tui` in a terminal, before a real daemon: what the operator sees, key by key.
+//! `simo-tui` in a terminal, against a real daemon: what the operator sees after each key.
 
 use std::{
     future::ready,
@@ -25,7 +25,7 @@ use simo_tests::{
 const COLUMNS: NonZeroU16 = NonZeroU16::new(110).unwrap();
 const LINES: NonZeroU16 = NonZeroU16::new(40).unwrap();
 
-/// The program in a terminal of its own.
+/// The program in its own terminal.
 struct Screen {
     session: OsSession,
     terminal: vt100::Parser,
@@ -51,7 +51,7 @@ impl Screen {
         self.session.flush().expect("it reads keys");
     }
 
-    /// Takes in what was written meanwhile.
+    /// Reads the output so far.
     fn read(&mut self) {
         let mut buffer = [0; 8192];
         loop {
@@ -71,7 +71,7 @@ impl Screen {
         self.terminal.screen().contents()
     }
 
-    /// Waits until the screen is as it should be.
+    /// Waits until the screen satisfies `is_so`.
     async fn until(&mut self, what: &str, is_so: impl Fn(&str) -> bool) {
         eventually(what, || {
             self.read();
@@ -80,7 +80,7 @@ impl Screen {
         .await;
     }
 
-    /// Waits until the screen says this.
+    /// Waits until the screen shows this text.
     async fn says(&mut self, text: &str) {
         self.until(&format!("the screen says {text:?}"), |screen| screen.contains(text)).await;
     }
@@ -104,7 +104,7 @@ impl Drop for Screen {
     }
 }
 
-/// The screen's line with this text.
+/// The line of the screen with this text.
 fn line<'a>(screen: &'a str, text: &str) -> &'a str {
     screen.lines().find(|line| line.contains(text)).unwrap_or_default()
 }
@@ -129,7 +129,7 @@ async fn the_operator_sees_history_live_and_finds_what_he_looks_for() {
         .until("both deliveries are there", |screen| screen.matches("Давление в котле № 3").count() == 2)
         .await;
 
-    // What happens comes in by itself, newest first.
+    // New deliveries appear by themselves, newest first.
     let phone = plant.stream_phone(&simod, "100001").await;
     let message = post(&acs, &to_employees("Зайдите в отдел кадров", &["100001"])).await;
     screen
@@ -142,7 +142,7 @@ async fn the_operator_sees_history_live_and_finds_what_he_looks_for() {
     phone.client.send_receipts(&[receipt]).await.expect("receipts are taken");
     screen.until("the delivery is read", |screen| line(screen, "Зайдите").contains("✓✓ прочитано")).await;
 
-    // A query narrows, a mistake is pointed at.
+    // A query filters; an error in it is marked.
     screen.type_in("/state:prochitano ");
     screen.says("`prochitano`").await;
     screen.type_in("\u{15}состояние:прочитано\r");
@@ -150,7 +150,7 @@ async fn the_operator_sees_history_live_and_finds_what_he_looks_for() {
         .until("only what was read", |screen| screen.contains("Зайдите") && !screen.contains("Давление"))
         .await;
 
-    // The whole story, and back.
+    // Opens the full story, and returns.
     screen.type_in("\r");
     screen
         .until("the story", |screen| {

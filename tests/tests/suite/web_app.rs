@@ -1,4 +1,4 @@
-//! What the server does for the web app: its address that stays, and the switch that takes its worker away.
+//! The server's side of the web app: its fixed address, and the switch that removes its worker.
 
 use simo_common::api::{
     device::{ChannelAddress, Pair},

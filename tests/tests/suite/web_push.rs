@@ -1,5 +1,5 @@
-//! Web Push from end to end: a subscription, simod's encrypted post over TLS, a strict push service that opens it, and what
-//! each service's answers do.
+//! Web Push end to end: a subscription, simod's encrypted post over TLS, a strict push service that decrypts it, and the
+//! effect of each service's answers.
 
 use serde_json::Value;
 use simo_common::{
@@ -22,7 +22,7 @@ use simo_tests::{
 };
 use uuid::Uuid;
 
-/// A plant whose phones a push service reaches.
+/// A plant whose phones use a push service.
 struct Site {
     service: PushService,
     simod: Simod,
@@ -50,7 +50,7 @@ impl Site {
         Self { service, simod, plant, acs }
     }
 
-    /// A browser that is a phone of this employee.
+    /// A browser paired as this employee's phone.
     async fn browser(&self, personnel_no: &str) -> (Phone, Subscription) {
         let phone = self.plant.stream_phone(&self.simod, personnel_no).await;
         let key = phone.client.own_device().await.unwrap().webpush.unwrap().key;
@@ -69,7 +69,7 @@ impl Site {
         .await
     }
 
-    /// The pushes to a subscription, once there are so many.
+    /// The pushes to a subscription, once there are this many.
     async fn pushes(&self, to: &Subscription, count: usize) -> Vec<Push> {
         eventually(&format!("{count} pushes came"), || async {
             let pushes = self.service.journal().pushes_to(&to.endpoint);
@@ -94,7 +94,7 @@ fn address(subscription: &Subscription) -> ChannelAddress {
     }
 }
 
-/// What the API said no with.
+/// The problem that the API refused with.
 fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Problem {
     match result {
         Err(Error::Problem(problem)) => *problem,
@@ -203,7 +203,7 @@ async fn a_subscription_that_ended_is_quarantined_and_ends_with_its_device() {
     assert_eq!(site.state_of(&phone).await, "active");
 }
 
-/// One browser has one subscription: the next owner of a phone must not read the last one's alarms.
+/// A browser has only one subscription: the phone's next owner must not read the previous owner's alarms.
 #[tokio::test]
 async fn a_browser_that_another_client_pairs_leaves_the_first() {
     let site = Site::new(Personality::Mozilla).await;

@@ -173,7 +173,7 @@ fn may_receive(session: &Session, employee: &Employee) -> Result<(), Failure> {
     }
     let (no, name) = (&employee.personnel_no, &employee.full_name);
     Err(Failure::failed(session.say(
-        format!("{no} {name} is blocked: nothing is sent to him."),
+        format!("{no} {name} is blocked: nothing is sent to them."),
         format!("{no} {name} заблокирован: ему ничего не отправляется."),
     ))
     .hint(format!("simoctl employee unblock {no}")))

@@ -35,7 +35,7 @@ impl Record for HeldGrant {
         Column::new("topic_name", "Name", "Название", |h| (&h.topic_name).into()),
         Column::new("grant", "By grant", "Доступ", |h| match h.grant.as_str() {
             "everyone" => named("everyone", "everyone", "все"),
-            "employee" => named("employee", "his own", "личный"),
+            "employee" => named("employee", "their own", "личный"),
             other => other.into(),
         }),
         Column::new("path", "Through", "Через", |h| (&h.path).into()),

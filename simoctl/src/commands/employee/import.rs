@@ -73,7 +73,7 @@ pub(super) async fn run(session: &Session, api: &Client, args: &Import) -> Resul
     if session.out.is_json() {
         session.out.json(&report)?;
     } else if args.dry_run && (session.out.is_structured() || !report.changes.is_empty()) {
-        let changes: Vec<_> = report.changes.iter().cloned().map(Change).collect();
+        let changes: Vec<_> = report.changes.iter().cloned().map(ShownChange).collect();
         session.out.list(&changes)?;
     }
     session.done(&summary(session, &report));
@@ -238,9 +238,9 @@ fn summary(session: &Session, report: &ImportReport) -> String {
 /// A change, as a table row.
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Change(ImportChange);
+struct ShownChange(ImportChange);
 
-impl Record for Change {
+impl Record for ShownChange {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("line", "Line", "Строка", |c| match c.0.line {
             0 => Value::Nothing,

@@ -128,7 +128,7 @@ fn merge(
         }
         (_, _) => {
             let first = shown(into.place);
-            let text = text!("something else stands here: {first}", "здесь указано другое: {first}");
+            let text = text!("something else is here: {first}", "здесь указано другое: {first}");
             mistakes.push((from.place, text));
         }
     }

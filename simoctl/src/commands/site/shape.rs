@@ -11,7 +11,7 @@ use simo_common::{
 
 use super::{
     super::message::seconds,
-    yaml::{Is, Key, Mistake, Node, Place},
+    yaml::{Is, MapKey, Mistake, Node, Place},
 };
 
 /// The shape of a value.
@@ -238,7 +238,7 @@ impl Reader<'_> {
         let known = words.join(", ");
         let text = match nearest(typed, words.iter().copied()) {
             Some(near) => meant(
-                text!("`{typed}` is none of {known}", "«{typed}» здесь не подходит, возможны {known}"),
+                text!("`{typed}` is not one of {known}", "«{typed}» здесь не подходит, возможны {known}"),
                 Some(near),
             ),
             None => text!("must be one of: {known}", "возможны значения: {known}"),
@@ -254,7 +254,7 @@ impl Reader<'_> {
         }
     }
 
-    fn entries<'n>(&mut self, node: &'n Node) -> Option<&'n [(Key, Node)]> {
+    fn entries<'n>(&mut self, node: &'n Node) -> Option<&'n [(MapKey, Node)]> {
         match &node.is {
             Is::Map(entries) => Some(entries),
             Is::Nothing => Some(&[]),

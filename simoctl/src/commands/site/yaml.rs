@@ -29,11 +29,11 @@ pub(super) enum Is {
     Nothing,
     Scalar(String),
     List(Vec<Node>),
-    Map(Vec<(Key, Node)>),
+    Map(Vec<(MapKey, Node)>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct MapKey {
     pub(super) place: Place,
     pub(super) name: String,
 }
@@ -67,7 +67,7 @@ pub(super) fn parse(yaml: &str, file: usize, mistakes: &mut Vec<Mistake>) -> Vec
 /// A list or map still being read; a map may wait for the value of a key.
 enum Open {
     List(Place, Vec<Node>),
-    Map(Place, Vec<(Key, Node)>, Option<Key>),
+    Map(Place, Vec<(MapKey, Node)>, Option<MapKey>),
 }
 
 struct Reader<'m> {
@@ -130,7 +130,7 @@ impl Reader<'_> {
                         Is::Scalar(name) => name,
                         _ => String::new(),
                     };
-                    *key = Some(Key { place, name });
+                    *key = Some(MapKey { place, name });
                 }
                 Some(key) => {
                     let first = entries.iter().find(|(known, _)| known.name == key.name);

@@ -166,7 +166,7 @@ impl Record for Receiver {
         Column::new("full_name", "Name", "Имя", |r| (&r.full_name).into()),
         Column::new("grant", "By grant", "Доступ", |r| match r.grant.as_str() {
             "everyone" => named("everyone", "everyone", "все"),
-            "employee" => named("employee", "his own", "личный"),
+            "employee" => named("employee", "their own", "личный"),
             other => other.into(),
         }),
         Column::new("devices", "Devices", "Устройств", |r| r.devices.into()),

@@ -110,7 +110,7 @@ pub(super) fn acs_name(check: &mut Check, field: &str, name: &str) {
         check.wrong(
             field,
             text!(
-                "`{OPERATOR}` stands for messages of operators",
+                "`{OPERATOR}` is reserved for messages of operators",
                 "«{OPERATOR}» обозначает сообщения операторов"
             ),
         );

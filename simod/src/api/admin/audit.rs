@@ -1,4 +1,4 @@
-//! `/audit`: who changed what. The entries are chained ([`simo_common::audit`]), and whoever reads them can verify that.
+//! `/audit`: who changed what. The entries are chained ([`simo_common::audit`]), so that readers can verify them.
 
 use std::sync::Arc;
 
@@ -154,7 +154,7 @@ impl ChainParam {
 }
 
 impl FilterParams {
-    /// Days are the client's.
+    /// Days are in the client's time zone.
     async fn check(self, app: &App, chain: ClientNo) -> ApiResult<AuditFilter> {
         let zone = if chain == SERVER { TimeZone::UTC } else { app.store.client_timezone(chain).await? };
         let now = from_us(app.clock().now()).to_zoned(zone);
@@ -166,7 +166,7 @@ impl FilterParams {
                 check.wrong(
                     field,
                     text!(
-                        "`{text}` is no time; write 2026-11-22, 2026-11-22T08:00, today or -2h",
+                        "`{text}` is not a time; write 2026-11-22, 2026-11-22T08:00, today or -2h",
                         "«{text}» не время; пишите 2026-11-22, 2026-11-22T08:00, сегодня или -2ч"
                     ),
                 );

@@ -1,4 +1,4 @@
-//! Checks of what administrators write: every wrong field is said, not only the first.
+//! Checks of administrators' input: every wrong field is reported, not only the first.
 
 use jiff::tz::TimeZone;
 use simo_common::{
@@ -15,23 +15,23 @@ use simo_common::{
 
 use super::{ApiError, ApiResult};
 
-/// Days of history that may be asked for: a century.
+/// The most days of history that can be configured: a century.
 const RETENTION_DAYS: i64 = 36_500;
 const NAME_CHARS: usize = 200;
 const EMAIL_CHARS: usize = 254;
 const PHONE_CHARS: usize = 100;
 const GROUPS: usize = 100;
 
-/// Gathers what is wrong.
+/// Collects errors.
 #[derive(Debug, Default)]
 pub(super) struct Check {
-    /// What stands before the names of fields: `line 7: `.
+    /// Prefix of the fields' names, such as `line 7: `.
     pub(super) place: String,
     errors: Vec<(String, Text)>,
 }
 
 impl Check {
-    /// A field is wrong.
+    /// Adds an error of a field.
     pub(super) fn wrong(&mut self, field: &str, text: Text) {
         self.errors.push((format!("{}{field}", self.place), text));
     }
@@ -55,7 +55,7 @@ impl Check {
         self.name_up_to(NAME_CHARS, field, name);
     }
 
-    /// The same of at most so many characters.
+    /// A name of at most `most` characters.
     pub(super) fn name_up_to(&mut self, most: usize, field: &str, name: &str) {
         let chars = name.chars().count();
         if name.trim().is_empty() || chars > most || name.chars().any(char::is_control) {
@@ -90,7 +90,7 @@ impl Check {
         }
     }
 
-    /// How long a code or a session works: at most so many days.
+    /// How long a code or a session is valid: at most so many days.
     pub(super) fn valid_for(&mut self, seconds: i64, days: i64) {
         let most = days * DAY_SECONDS;
         if !(1..=most).contains(&seconds) {
@@ -104,7 +104,7 @@ impl Check {
         }
     }
 
-    /// Whom a topic's messages are for that do not say it.
+    /// Default recipients of a topic's messages that name none.
     pub(super) fn recipients(&mut self, field: &str, recipients: Option<&Recipients>) {
         if recipients.is_some_and(Recipients::is_empty) {
             self.wrong(
@@ -130,7 +130,7 @@ impl Check {
         self.groups(&new.groups);
     }
 
-    /// How a client knows an employee.
+    /// The client's number for an employee.
     pub(super) fn personnel_no(&mut self, personnel_no: &str) {
         if !is_personnel_no(personnel_no) {
             let most = limits::PERSONNEL_NO_CHARS;
@@ -144,7 +144,7 @@ impl Check {
         }
     }
 
-    /// Days that history is kept.
+    /// Days for which history is kept.
     pub(super) fn retention_days(&mut self, days: i64) {
         if !(0..=RETENTION_DAYS).contains(&days) {
             self.wrong(
@@ -154,7 +154,7 @@ impl Check {
         }
     }
 
-    /// What is to be changed of an employee.
+    /// Changes to an employee.
     pub(super) fn employee_edit(&mut self, edit: &EditEmployee) {
         if let Some(name) = &edit.full_name {
             self.name("full_name", name);
@@ -216,17 +216,17 @@ impl Check {
         }
     }
 
-    /// Also what was found out elsewhere.
+    /// Adds errors found elsewhere.
     pub(super) fn more(&mut self, errors: Vec<(String, Text)>) {
         self.errors.extend(errors);
     }
 
-    /// How much is wrong so far.
+    /// The number of errors so far.
     pub(super) fn count(&self) -> usize {
         self.errors.len()
     }
 
-    /// Whether anything is wrong.
+    /// Whether there are errors.
     pub(super) fn failed(&self) -> bool {
         !self.errors.is_empty()
     }
@@ -244,7 +244,7 @@ fn is_email(text: &str) -> bool {
         && text.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
 }
 
-/// A name or another text that people write, without the spaces that they leave at its ends.
+/// Trims the spaces that people leave around names and other texts.
 pub(super) fn trimmed(text: &mut String) {
     let inner = text.trim();
     if inner.len() != text.len() {
@@ -252,7 +252,7 @@ pub(super) fn trimmed(text: &mut String) {
     }
 }
 
-/// An employee without spaces at the ends of fields.
+/// Trims an employee's fields.
 pub(super) fn trimmed_employee(mut new: NewEmployee) -> NewEmployee {
     trimmed(&mut new.personnel_no);
     trimmed(&mut new.full_name);

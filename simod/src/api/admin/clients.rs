@@ -1,4 +1,4 @@
-//! `/clients`: owners keep them, everyone else may look at his own.
+//! `/clients`: owners keep them, everyone else may look at their own.
 
 use std::sync::Arc;
 

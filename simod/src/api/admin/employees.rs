@@ -107,7 +107,7 @@ async fn add(
     Ok(created(employee))
 }
 
-/// The number is taken: it may pass to another person, if that is said.
+/// If the error is a taken number, hints that `?new_person=true` passes it to another person.
 fn or_new_person(error: store::Error) -> ApiError {
     let is_taken = matches!(error, store::Error::Conflict(_));
     let error = ApiError::from(error);
@@ -246,9 +246,9 @@ async fn import(
     request: Request,
 ) -> ApiResult<axum::Json<ImportReport>> {
     let bytes = body::read(&app, request, &mut Due::from_now()).await?;
-    // Megabytes to parse and check: not on a thread that others wait for.
+    // Megabytes to parse and check: not on a thread that serves other requests.
     let (rows, mut check) = app.bodies.aside(move || body::parse(&bytes).map(checked_rows)).await??;
-    // Rows with mistakes are left out: of the others, what only the store knows is told together with them.
+    // Rows with mistakes are left out, so that the store's errors in the others are reported in the same answer.
     let only_said = dry_run || check.failed();
     let imported = match app.store.import_employees(admin.client_no, rows, only_said).await {
         Err(store::Error::Invalid(doubts)) => {
@@ -275,7 +275,7 @@ async fn import(
     Ok(axum::Json(report))
 }
 
-/// The rows in which nothing is wrong, and what is wrong with the others.
+/// Splits the rows into the correct ones and the errors in the others.
 fn checked_rows(rows: Vec<ImportRow>) -> (Vec<ImportRow>, Check) {
     let mut check = Check::default();
     let mut lines: HashMap<String, u64> = HashMap::with_capacity(rows.len());

@@ -1,5 +1,5 @@
-//! `/topics/{slug}/grants`: who may receive a topic, and when; `/employees/{personnel_no}/access`: what somebody may
-//! receive.
+//! `/topics/{slug}/grants`: who may receive a topic, and when; `/employees/{personnel_no}/access`: what an employee
+//! may receive.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ async fn access(
     Ok(axum::Json(Page::whole(held)))
 }
 
-/// When a grant is to count; all that is wrong is told at once.
+/// A grant's terms, checked; all errors are reported at once.
 async fn terms(app: &App, client_no: ClientNo, new: &NewGrant) -> ApiResult<GrantTerms> {
     let mut check = Check::default();
     let zone = app.store.client_timezone(client_no).await?;

@@ -1,4 +1,4 @@
-//! `/groups`: employees together.
+//! `/groups`: groups of employees.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ async fn remove(
 #[utoipa::path(put, path = "/groups/{slug}/members/{personnel_no}", tag = "groups", operation_id = "add_member",
     params(("slug" = String, Path, description = "The group"),
            ("personnel_no" = String, Path, description = "The employee")),
-    responses((status = 204, description = "He is in it"), Problems))]
+    responses((status = 204, description = "The employee is in it"), Problems))]
 async fn add_member(
     admin: Admin,
     State(app): State<Arc<App>>,
@@ -117,7 +117,7 @@ async fn add_member(
     operation_id = "remove_member",
     params(("slug" = String, Path, description = "The group"),
            ("personnel_no" = String, Path, description = "The employee")),
-    responses((status = 204, description = "He is not in it"), Problems))]
+    responses((status = 204, description = "The employee is not in it"), Problems))]
 async fn remove_member(
     admin: Admin,
     State(app): State<Arc<App>>,

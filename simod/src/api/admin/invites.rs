@@ -31,7 +31,7 @@ use crate::{
     app::App,
 };
 
-/// Seconds that a code works, and one of many, and at most.
+/// Seconds that a single code works, and one of many; and the most days for either.
 const INVITE_SECONDS: i64 = DAY_SECONDS;
 const BATCH_SECONDS: i64 = 7 * DAY_SECONDS;
 const MOST_DAYS: i64 = 30;
@@ -130,7 +130,7 @@ async fn withdraw(
     Ok(axum::Json(Withdrawn { withdrawn }))
 }
 
-/// What a QR code carries: the web app's address, with the code where no server and no log sees it.
+/// The link in a QR code: the web app's address, with the code where no server and no log sees it.
 fn link(server: &str, code: &str) -> String {
     format!("{server}/app/#pair={code}")
 }

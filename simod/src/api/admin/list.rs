@@ -1,4 +1,4 @@
-//! The parameters that all lists take, and the pages that they answer.
+//! The parameters that all lists take, and the pages that they return.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -13,7 +13,7 @@ use super::{ApiError, ApiResult, parameters::Params};
 use crate::store::{Find, Listing, Rows};
 
 const DEFAULT_LIMIT: usize = 100;
-/// So that whoever wants all receivers of a topic, who are decided anew for every page, asks but once or twice.
+/// Large enough for a caller to get all receivers of a topic, computed anew for every page, in one or two requests.
 const MOST: usize = 100_000;
 
 /// Which rows of a list.
@@ -32,7 +32,7 @@ pub(super) struct ListParams {
     archived: Option<String>,
 }
 
-/// Which rows of a list, checked. `K` is where a row stands in it.
+/// Which rows of a list, checked. `K` is a row's position in it.
 #[derive(Debug, Clone)]
 pub(super) struct List<K>(pub(super) Listing<K>);
 
@@ -86,7 +86,7 @@ impl ListParams {
     }
 }
 
-/// A page as it is answered.
+/// A page as an answer.
 pub(super) fn answer<T, K: Serialize>(rows: Rows<T, K>) -> axum::Json<Page<T>> {
     axum::Json(Page { items: rows.items, next: rows.next.as_ref().map(encode_cursor) })
 }

@@ -1,4 +1,4 @@
-//! `/login`: an operator lets his machine in with a one-time code, which an administrator has handed over.
+//! `/login`: an operator logs their machine in with a one-time code from an administrator.
 
 use std::sync::Arc;
 
@@ -26,10 +26,10 @@ use crate::{
     store::{LoggedIn, NewSession},
 };
 
-/// How long a code works that is said nothing of.
+/// How long a code works by default.
 pub(super) const CODE_SECONDS: i64 = DAY_SECONDS;
 
-/// How long a session lasts that is said nothing of.
+/// How long a session lasts by default.
 const SESSION_SECONDS: i64 = 90 * DAY_SECONDS;
 const MOST_SESSION_DAYS: i64 = 366;
 

@@ -1,4 +1,4 @@
-//! `/operators`: the people who administer. Nobody gives rights above his own.
+//! `/operators`: the people who administer. No operator grants rights above their own.
 
 use std::sync::Arc;
 

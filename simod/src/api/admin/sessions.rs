@@ -1,5 +1,5 @@
-//! `/sessions`: an operator's own; `/operators/{name}/sessions`: those of whom he administers. A session is a token, so
-//! that ending it locks the machine out at once.
+//! `/sessions`: an operator's own; `/operators/{name}/sessions`: those of the operators that they administer. A
+//! session is a token, so ending it locks the machine out at once.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
     store::{Ended, TokenKey},
 };
 
-/// What stands for the id of the session that asks.
+/// Stands for the id of the requesting session.
 const CURRENT: &str = "current";
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {

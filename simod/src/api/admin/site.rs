@@ -1,4 +1,4 @@
-//! `/site`: what there is to be, in one document. Owners write of everything, an administrator of his own client.
+//! `/site`: the desired state in one document. Owners describe everything, an administrator their own client.
 
 use std::sync::Arc;
 
@@ -92,13 +92,13 @@ async fn apply(
     Ok(axum::Json(applied))
 }
 
-/// Megabytes to parse: not on a thread that others wait for.
+/// Megabytes to parse: not on a thread that serves other requests.
 async fn parsed<T: DeserializeOwned + Send + 'static>(app: &App, request: Request) -> ApiResult<T> {
     let bytes = body::read(app, request, &mut Due::from_now()).await?;
     app.bodies.aside(move || body::parse(&bytes)).await?
 }
 
-/// What the store answers, or all mistakes: those that were found before, too.
+/// The store's answer, or all errors, including those found before.
 fn with_mistakes<T>(answer: store::Result<T>, mut check: Check) -> ApiResult<T> {
     match answer {
         Err(store::Error::Invalid(more)) => check.more(more),
@@ -109,7 +109,7 @@ fn with_mistakes<T>(answer: store::Result<T>, mut check: Check) -> ApiResult<T> 
     Err(ApiError::internal())
 }
 
-/// What the caller may ask for, with what is wrong in it.
+/// The caller's site and reach, if they are allowed, with the errors in the site.
 async fn checked(keeper: &Keeper, asked: PlanSite) -> ApiResult<(Arc<Site>, Reach, Check)> {
     let reach =
         Reach { prune: asked.prune, prune_clients: asked.prune_clients, clients: keeper.within().is_none() };

@@ -65,7 +65,7 @@ impl Office {
         call(&self.app, method, path, Some(token), None).await.0
     }
 
-    /// Follows the pages of a list; what `field` says of each row.
+    /// Follows the pages of a list; returns `field` of each row.
     async fn all(&self, path: &str, field: &str) -> Vec<String> {
         let mut rows = Vec::new();
         let mut cursor = String::new();
@@ -92,7 +92,7 @@ impl Office {
     }
 }
 
-/// Makes an operator; returns a token of his.
+/// Makes an operator; returns a token of theirs.
 async fn operator(app: &App, client: Option<ClientNo>, name: &str, role: Role) -> String {
     let new = NewOperator { name: name.to_owned(), role };
     app.store.add_operator(client, &new).await.unwrap();

@@ -1,4 +1,4 @@
-//! `/tokens`: what lets ACS and operators in. A token's secret is shown once, when it is issued.
+//! `/tokens`: tokens of ACS and operators. A token's secret is shown once, when it is issued.
 
 pub(super) mod limits;
 
@@ -188,8 +188,8 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A new token's rate limit counts from its first request on. Whoever cannot learn it now does within a second; the secret must
-/// not be lost for that.
+/// Loads the rate limits, so that a new token's counts from its first request on. An error is ignored, because the
+/// answer with the secret must not be lost: an instance that misses the limit now has it within a second.
 pub(super) async fn learn_limits(app: &App) {
     if let Err(error) = app.learn_limits().await {
         tracing::warn!(%error, "the rate limits of tokens cannot be read");

@@ -1,4 +1,4 @@
-//! Whom a handler lets in, by the type of its extractor.
+//! Extractors: their types state which callers a handler lets in.
 
 use std::sync::Arc;
 
@@ -16,44 +16,44 @@ use crate::{
     store::{AcsCaller, AcsNo, ClientNo, DeviceCaller, OperatorCaller},
 };
 
-/// An operator with at least the role `viewer`, and the client that he looks at.
+/// An operator with at least the role `viewer`, and the client that they look at.
 #[derive(Debug, Clone)]
 pub struct Viewer {
-    /// Who.
+    /// The operator.
     pub operator: OperatorCaller,
-    /// Of which client.
+    /// The client.
     pub client_no: ClientNo,
     /// Its slug.
     pub client: String,
 }
 
-/// An operator with at least the role `admin`, and the client that he administers.
+/// An operator with at least the role `admin`, and the client that they administer.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    /// Who.
+    /// The operator.
     pub operator: OperatorCaller,
-    /// Of which client.
+    /// The client.
     pub client_no: ClientNo,
     /// Its slug.
     pub client: String,
 }
 
-/// An operator with at least the role `admin`, where he keeps what may belong to no client: operators and tokens.
+/// An operator with at least the role `admin`, for objects that may belong to no client: operators and tokens.
 #[derive(Debug, Clone)]
 pub struct Keeper {
-    /// Who.
+    /// The operator.
     pub operator: OperatorCaller,
-    /// His client; for an owner the one that he names, if he does.
+    /// Their client; for an owner the one that they name, if any.
     pub client: Option<(ClientNo, String)>,
 }
 
 impl Keeper {
-    /// The client beyond which he sees nothing; owners see all.
+    /// The client beyond which they see nothing; `None` for owners, who see all.
     pub fn within(&self) -> Option<ClientNo> {
         self.operator.client.as_ref().map(|(client_no, _)| *client_no)
     }
 
-    /// The client that he keeps; for an owner who names none the only one there is.
+    /// Their client; for an owner who names none, the only one there is.
     pub async fn one_client(&self, app: &Arc<App>) -> Result<(ClientNo, String), ApiError> {
         match &self.client {
             Some(client) => Ok(client.clone()),
@@ -62,14 +62,14 @@ impl Keeper {
     }
 }
 
-/// Any operator, whatever client he names.
+/// Any operator, whichever client they name.
 #[derive(Debug, Clone)]
 pub struct AnyOperator(pub OperatorCaller);
 
 /// An operator with the role `owner`.
 #[derive(Debug, Clone)]
 pub struct Owner {
-    /// Who.
+    /// The operator.
     pub operator: OperatorCaller,
 }
 
@@ -77,7 +77,7 @@ pub struct Owner {
 #[derive(Debug, Clone)]
 pub struct Phone(pub DeviceCaller);
 
-/// Who may read messages: an ACS its own, a viewer his client's.
+/// A caller that may read messages: an ACS its own, a viewer their client's.
 #[derive(Debug, Clone)]
 pub enum Reader {
     /// An ACS.
@@ -87,7 +87,7 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// The client that he reads of.
+    /// The client whose messages are read.
     pub fn client_no(&self) -> ClientNo {
         match self {
             Self::Acs(acs) => acs.client_no,
@@ -95,7 +95,7 @@ impl Reader {
         }
     }
 
-    /// The ACS to which his reading is limited.
+    /// The ACS whose messages the reader is limited to.
     pub fn acs_no(&self) -> Option<AcsNo> {
         match self {
             Self::Acs(acs) => Some(acs.acs_no),
@@ -104,7 +104,7 @@ impl Reader {
     }
 }
 
-/// Of the token that the request carries, for whoever looks at it again later; `None` on the local socket.
+/// Hash of the request's token, for checking it again later; `None` on the local socket.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::api) struct OwnToken(pub(in crate::api) Option<[u8; 32]>);
 

@@ -1,5 +1,5 @@
-//! All that is wrong with a body's fields, told at once: what fails is replaced by something harmless until nothing
-//! fails. Only refused requests pay for it.
+//! All wrong fields of a body, reported at once: what fails is replaced by something harmless until nothing fails.
+//! Only refused requests pay for it.
 
 use std::collections::BTreeSet;
 
@@ -11,20 +11,20 @@ use simo_common::{lang::Text, spelling, text};
 use super::{Wrong, nul, strict::Strict};
 use crate::api::error::ApiError;
 
-/// How an error names the request as a whole: no field has this name.
+/// Names the request as a whole in an error: no field has this name.
 pub(in crate::api) const WHOLE: &str = "(request)";
 
-/// Fields that one answer names.
+/// The most fields that one answer names.
 pub(super) const MOST: usize = 32;
 
-/// Larger bodies are told their first mistake only: each further one costs another look at all of it.
+/// Of larger bodies only the first error is reported: each further one costs another pass over all of it.
 const LOOKED_THROUGH: usize = 64 * 1024;
 
-/// Bytes that an answer repeats of what the caller sent.
+/// The most bytes of the caller's input that an answer repeats.
 const REPEATED: usize = 256;
 
-/// How much may still be done to learn all that is wrong with a request, in bytes that are looked at. When it is spent, what
-/// was found is told.
+/// Budget for finding errors in a request, in bytes examined. Once it is spent, only the errors found so far are
+/// reported.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort(usize);
 
@@ -40,9 +40,9 @@ impl Effort {
         Self(0)
     }
 
-    /// Whether so many bytes may be looked at.
+    /// Spends so many bytes; `false` when there are not enough left.
     pub(super) fn spend(&mut self, bytes: usize) -> bool {
-        // However short it is, a look costs something.
+        // However short the input is, a pass costs something.
         const LEAST: usize = 256;
         let left = self.0.checked_sub(bytes.max(LEAST));
         self.0 = left.unwrap_or(0);
@@ -50,14 +50,14 @@ impl Effort {
     }
 }
 
-/// The beginning of what the caller sent, which may be megabytes.
+/// The beginning of the caller's input, which may be megabytes.
 pub(in crate::api) fn clipped(text: &str) -> &str {
     &text[..text.floor_char_boundary(REPEATED)]
 }
 
 pub(super) type Fields = Vec<(String, Text)>;
 
-/// What is wrong with the field of a body that is JSON, and fails as `first` says.
+/// The error of a JSON body that fails as `first`.
 pub(super) fn first_wrong(first: &Failed) -> ApiError {
     let said = said(first.inner());
     let words = if first.inner().is_data() || is_half_a_character(&said) {
@@ -68,7 +68,7 @@ pub(super) fn first_wrong(first: &Failed) -> ApiError {
     ApiError::field(name(first.path(), &said), words)
 }
 
-/// The same of all its fields.
+/// The same for all its fields.
 pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed, effort: &mut Effort) -> Wrong<T> {
     if bytes.len() > LOOKED_THROUGH || !effort.spend(bytes.len()) {
         return first_wrong(first).into();
@@ -79,7 +79,7 @@ pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed, effor
     let nuls = if nul::is_in(bytes) { nul::with_nul(bytes, effort) } else { Fields::new() };
     let (mut errors, mended) = mend::<T>(value, bytes.len(), effort);
     if errors.is_empty() {
-        // What only the text shows: a field that appears twice.
+        // Only the text shows that a field appears twice.
         return first_wrong(first).into();
     }
     let told: BTreeSet<String> = errors.iter().map(|(field, _)| field.clone()).collect();
@@ -88,7 +88,7 @@ pub(super) fn all_wrong<T: DeserializeOwned>(bytes: &[u8], first: &Failed, effor
     Wrong { error: ApiError::invalid(errors), mended }
 }
 
-/// Replaces what fails until nothing does: what failed, and what became of the body, which has so many bytes.
+/// Replaces what fails until nothing does. Returns the errors and the mended body; `bytes` is the body's length.
 fn mend<T: DeserializeOwned>(mut value: Value, bytes: usize, effort: &mut Effort) -> (Fields, Option<T>) {
     let mut errors: Fields = Vec::new();
     let mut replaced: BTreeSet<String> = BTreeSet::new();
@@ -103,7 +103,7 @@ fn mend<T: DeserializeOwned>(mut value: Value, bytes: usize, effort: &mut Effort
         };
         let said = said(failed.inner());
         let field = name(failed.path(), &said);
-        // What is wrong with our own replacements is not the caller's fault.
+        // Errors in our own replacements are not the caller's fault.
         let is_ours = replaced.iter().any(|ours| is_within(&field, ours));
         let Some(words) = replace::<T>(&mut value, failed.path(), &said, || effort.spend(bytes)) else {
             if !is_ours {
@@ -133,8 +133,8 @@ fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Failed> {
     serde_path_to_error::deserialize(Strict(value))
 }
 
-/// Takes away what fails at `path` as `said`; `None`: nothing helps. What to say of it is found by trying, where serde's
-/// text does not tell it: of ids and times it says what their types say.
+/// Replaces what fails at `path` as `said`; `None`: nothing helps. Returns the error's text, found by trying where
+/// serde's does not help: for ids and times serde only repeats what their types say.
 fn replace<T: DeserializeOwned>(
     value: &mut Value,
     path: &Path,
@@ -164,7 +164,7 @@ fn replace<T: DeserializeOwned>(
         let failed_at = places(failed.path());
         let is_here =
             failed_at.len() >= path.len() && failed_at.iter().zip(&path).all(|(a, b)| is_same(a, b));
-        // That an object lacks fields is the next step's business.
+        // Missing fields of the object are handled by the next step.
         (is_here && !said.starts_with("missing field")).then_some(said)
     };
     let Some(said_of_text) = fails_with(json!("")) else {
@@ -210,7 +210,7 @@ fn time_in_words() -> Text {
     )
 }
 
-/// The part of a path that leads through JSON.
+/// The part of a path made of JSON fields and items.
 fn places(path: &Path) -> Vec<&Segment> {
     path.iter().filter(|segment| matches!(segment, Segment::Seq { .. } | Segment::Map { .. })).collect()
 }
@@ -231,7 +231,7 @@ fn at<'a>(value: &'a mut Value, path: &[&Segment]) -> Option<&'a mut Value> {
     })
 }
 
-/// How the caller knows a field.
+/// A field's name as the caller knows it.
 fn name(path: &Path, said: &str) -> String {
     let mut name = String::new();
     for segment in places(path) {
@@ -240,7 +240,7 @@ fn name(path: &Path, said: &str) -> String {
             other => name = joined(&name, &other.to_string()),
         }
     }
-    // serde's path leads to the object that lacks a field or has it twice, and to the name that an object must not have.
+    // serde's path names the object that lacks a field or has it twice, but the field itself if it must not be there.
     let name = match named_field(said) {
         Some(field) if !said.starts_with("unknown field") => joined(&name, field),
         Some(unknown) if name.is_empty() => unknown.to_owned(),
@@ -254,13 +254,13 @@ pub(super) fn joined(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// serde's words without the place in the text.
+/// serde's message without the position in the text.
 fn said(error: &serde_json::Error) -> String {
     let said = error.to_string();
     said.split(" at line ").next().unwrap_or(&said).to_owned()
 }
 
-/// serde names an unknown, missing or repeated field in its text only.
+/// The unknown, missing or repeated field that serde names in its message only.
 pub(in crate::api) fn named_field(said: &str) -> Option<&str> {
     let rest = said
         .strip_prefix("unknown field `")
@@ -269,12 +269,12 @@ pub(in crate::api) fn named_field(said: &str) -> Option<&str> {
     rest.split('`').next()
 }
 
-/// Whether `serde_json` stumbled over an escape that is no character by itself.
+/// Whether `serde_json` failed at an escape that is a lone surrogate.
 fn is_half_a_character(said: &str) -> bool {
     said.contains("hex escape")
 }
 
-/// What serde says of a value, without the names of our types.
+/// serde's message about a value, without the names of our types.
 pub(in crate::api) fn in_words(said: &str) -> Text {
     let known = said
         .split_once("expected ")
@@ -297,8 +297,8 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
     }
     if is_half_a_character(said) {
         return text!(
-            "has half a character (a surrogate such as \\ud83d without its other half)",
-            "есть половина символа (суррогат вроде \\ud83d без второй половины)"
+            "contains an unpaired surrogate such as \\ud83d",
+            "есть непарный суррогат вроде \\ud83d"
         );
     }
     let in_its_words = || {
@@ -332,7 +332,7 @@ pub(in crate::api) fn in_words(said: &str) -> Text {
     }
 }
 
-/// The known field that an unknown one probably is with a mistake in it.
+/// The known field of which an unknown one is probably a misspelling.
 fn meant<'a>(unknown: &str, said: &'a str) -> Option<&'a str> {
     let (_, known) = said.split_once("expected ")?;
     known

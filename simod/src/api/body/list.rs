@@ -1,4 +1,4 @@
-//! A JSON list whose items are parsed each by itself, so that what is wrong with one is its own business.
+//! A JSON list whose items are parsed one by one, so that a wrong one does not fail the others.
 
 use serde::{
     Deserializer,
@@ -9,11 +9,10 @@ use serde_json::value::RawValue;
 use super::{Effort, explain, without_bom};
 use crate::api::ApiError;
 
-/// The items as they stand there; `None` if there are more than `most`: nothing is looked at after the one that is too
-/// many.
+/// The items, unparsed; `None` if there are more than `most`: nothing after the first surplus one is looked at.
 ///
 /// # Errors
-/// When it is no JSON list.
+/// When it is not a JSON list.
 pub(crate) fn list(bytes: &[u8], most: usize) -> Result<Option<Vec<&RawValue>>, ApiError> {
     let bytes = without_bom(bytes);
     let mut json = serde_json::Deserializer::from_slice(bytes);

@@ -1,4 +1,4 @@
-//! Where the NUL characters are in JSON.
+//! Finding NUL characters in JSON.
 
 use serde_json::value::RawValue;
 use simo_common::{lang::Text, text};
@@ -8,8 +8,8 @@ use super::{
     fields::{Fields, MOST, WHOLE, clipped, joined},
 };
 
-/// Whether there is a NUL character in JSON that was read already. There are backslashes in texts only, and one that has
-/// another one before it is a character itself.
+/// Whether there is a NUL character in valid JSON. Backslashes occur only in strings, and an escaped one is a
+/// character itself.
 pub(super) fn is_in(json: &[u8]) -> bool {
     memchr::memmem::find_iter(json, b"\\u0000").any(|place| {
         let before = json[..place].iter().rev().take_while(|byte| **byte == b'\\').count();
@@ -17,7 +17,7 @@ pub(super) fn is_in(json: &[u8]) -> bool {
     })
 }
 
-/// The fields with a NUL character in them, of JSON that has one.
+/// The fields that contain a NUL character, in JSON that has one.
 pub(super) fn with_nul(json: &[u8], effort: &mut Effort) -> Fields {
     let mut found = Vec::new();
     if let Ok(json) = serde_json::from_slice(json) {
@@ -30,7 +30,7 @@ pub(super) fn with_nul(json: &[u8], effort: &mut Effort) -> Fields {
     found
 }
 
-/// Each level of it is looked at once more than the one around it.
+/// Each level is scanned once more than the one around it.
 fn find(json: &RawValue, path: &str, effort: &mut Effort, found: &mut Fields) {
     let json = json.get();
     match json.as_bytes().first() {

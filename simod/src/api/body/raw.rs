@@ -1,4 +1,4 @@
-//! JSON as it is written.
+//! JSON as written.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The fields of an object as they stand there, those that repeat too. A `serde_json::Value` would keep the last of them, and take
-/// some names for its own.
+/// The fields of an object as written, including repeated ones. A `serde_json::Value` would keep only the last of
+/// those, and gives some names a meaning of its own.
 pub(in crate::api) struct RawFields<'a>(pub(in crate::api) Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for RawFields<'de> {

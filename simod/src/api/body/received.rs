@@ -1,4 +1,4 @@
-//! A request's body, received whole: a small one as it comes, a large one when there is room for it.
+//! Receiving a request's body whole: a small one as it comes, a large one when there is room for it.
 
 use std::time::Duration;
 
@@ -20,20 +20,20 @@ use crate::{
     store::TokenHolder,
 };
 
-/// Room for a body whose length is not announced, in bytes, and how many times as much it gets when that is full.
+/// Room for a body of unannounced length, in bytes, and the factor by which it grows when that is full.
 const FIRST_STEP: usize = 1024 * 1024;
 const NEXT_STEP: usize = 4;
 
-/// How long a body may take that fills its room, and how much longer its first bytes.
+/// Time for a body that fills its room, and how much more its first bytes get.
 const WHOLE_WITHIN: Duration = Duration::from_mins(5);
 const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(30);
 
-/// The body's bytes, up to the route's limit. One that is announced as longer is refused before any of it is read; one that
-/// is larger than [`SMALL`] waits unread for room, and has it until the bytes are dropped.
+/// The body's bytes, up to the route's limit. One announced as longer is refused before any of it is read; one larger
+/// than [`SMALL`] waits unread for room, and holds it until the bytes are dropped.
 ///
 /// # Errors
-/// 413 and 415; 408 when it comes too slowly; 503 when there is no room for it in time; 401 when it is large and its token
-/// lets nobody in.
+/// 413 and 415; 408 when it comes too slowly; 503 when there is no room for it in time; 401 when it is large and its
+/// token is not valid.
 pub(crate) async fn read(app: &App, request: Request, due: &mut Due) -> Result<Bytes, ApiError> {
     refuse_packed(request.headers())?;
     let announced = request.body().size_hint().lower();
@@ -46,12 +46,12 @@ pub(crate) async fn read(app: &App, request: Request, due: &mut Due) -> Result<B
         let body = due.after(request.into_body().collect()).await;
         return Ok(body.map_err(|error| unread(&error))?.to_bytes());
     }
-    // Boxed: the future of every message would have room for it.
+    // Boxed, or the future of every message would have room for it.
     Box::pin(read_large(app, request, due)).await
 }
 
-/// Reads what is announced as large, or may become so. How long it is may become known at its end only: then it takes room
-/// step by step.
+/// Reads a body that is announced as large, or that may become so. Without an announced length it takes room step by
+/// step.
 async fn read_large(app: &App, request: Request, due: &mut Due) -> Result<Bytes, ApiError> {
     let (parts, mut body) = request.into_parts();
     let size = body.size_hint();
@@ -102,7 +102,7 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
     Ok(None)
 }
 
-/// What has come of a body, and the room that it takes.
+/// The part of a body received so far, and the room that it takes.
 #[derive(Default)]
 struct Whole {
     bytes: Vec<u8>,
@@ -113,11 +113,11 @@ impl Whole {
     async fn with_room(app: &App, parts: &Parts, bytes: usize, due: &mut Due) -> Result<Self, ApiError> {
         let whose = due.hold(whose(app, parts)).await??;
         let held = due.hold(app.bodies.admit(whose, bytes)).await?.ok_or_else(ApiError::no_room)?;
-        // Never moved as it grows, which would take its room twice.
+        // Allocated once: moving it as it grows would take its room twice.
         Ok(Self { bytes: Vec::with_capacity(held.bytes()), held: Some(held) })
     }
 
-    /// Until when more of it must have come: who holds room that others wait for does not keep it for ever.
+    /// Deadline for the next bytes: a slow body must not hold room that others wait for.
     fn next_until(&self, begun: Instant) -> Instant {
         let Some(held) = &self.held else { return begun + Duration::from_hours(1) };
         let share = self.bytes.len() as f64 / held.bytes().max(1) as f64;
@@ -131,7 +131,7 @@ impl AsRef<[u8]> for Whole {
     }
 }
 
-/// Whose body it is.
+/// Whose room the body takes.
 async fn whose(app: &App, parts: &Parts) -> Result<Whose, ApiError> {
     let Some(token) = auth::bearer(&parts.headers)? else {
         let is_owner = Peer::of(&parts.extensions).is_owner();
@@ -147,7 +147,7 @@ async fn whose(app: &App, parts: &Parts) -> Result<Whose, ApiError> {
     })
 }
 
-/// A body is read as it is.
+/// Refuses compressed bodies.
 fn refuse_packed(headers: &HeaderMap) -> Result<(), ApiError> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(packed) if !packed.as_bytes().eq_ignore_ascii_case(b"identity") => Err(ApiError {

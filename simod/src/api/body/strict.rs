@@ -1,5 +1,5 @@
-//! JSON taken at its word. What serde derives takes a list for an object too, its items for the fields in the order of our
-//! source, and `{"high": null}` for `"high"`: shapes that no document of ours shows, and that an ACS sends by mistake only.
+//! JSON read strictly. serde's derived code also takes a list for an object, its items for the fields in our source's
+//! order, and `{"high": null}` for `"high"`: shapes that our documents never show, and that an ACS sends by mistake only.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use serde::{
     },
 };
 
-/// A deserializer, or what serde hands on from one, that takes nothing but an object where there are fields, and nothing but a
-/// text where a name says all.
+/// Wraps a deserializer, or the part of one that serde passes on, so that it takes only an object where there are fields,
+/// and only a string for a variant without content.
 pub(super) struct Strict<T>(pub(super) T);
 
 macro_rules! as_it_is {
@@ -142,7 +142,7 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<T> {
     }
 }
 
-/// Takes a text that names one of several, or an object that names one and says more of it.
+/// Takes a string that names a variant, or an object with a variant's name and content.
 struct OneOf<V> {
     names: &'static [&'static str],
     visitor: V,
@@ -151,7 +151,7 @@ struct OneOf<V> {
 impl<'de, V: Visitor<'de>> Visitor<'de> for OneOf<V> {
     type Value = V::Value;
 
-    /// As serde says it of a name that is none of them.
+    /// serde's wording for an unknown variant.
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "one of `{}`", self.names.join("`, `"))
     }
@@ -165,7 +165,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for OneOf<V> {
     }
 }
 
-/// An object with one field, whose name is the one of several, and whose value is what is said of it.
+/// An object with one field: its name is the variant's, its value the content.
 struct SaysMore<A>(A);
 
 impl<'de, A: MapAccess<'de>> EnumAccess<'de> for SaysMore<A> {
@@ -190,7 +190,7 @@ impl<'de, A: MapAccess<'de>> VariantAccess<'de> for SaysMore<A> {
         self.0.next_value_seed(Strict(value))
     }
 
-    // No request has such variants; the first one that does is added here.
+    // No request has such variants; add the first one here.
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, items: V) -> Result<V::Value, A::Error> {
         Err(Error::invalid_type(Unexpected::Map, &items))
     }
@@ -240,7 +240,7 @@ mod tests {
     fn read(json: &str) -> Result<Outer, String> {
         let mut from = serde_json::Deserializer::from_str(json);
         let read = Outer::deserialize(Strict(&mut from)).map_err(|error| error.to_string());
-        // What is mended is read from values.
+        // Mended bodies are read from values.
         let value: serde_json::Value = serde_json::from_str(json).unwrap();
         match (&read, Outer::deserialize(Strict(&value))) {
             (Ok(read), Ok(again)) => assert_eq!((&read.inner, &read.list), (&again.inner, &again.list)),

@@ -17,12 +17,12 @@ use crate::{
     app::App,
 };
 
-/// Rows of a page, unless the phone says otherwise.
+/// Rows of a page by default.
 const LIMIT: usize = 100;
 /// Rows of a page at most.
 const MOST: usize = 1000;
 
-/// Which part of the list.
+/// The requested part of the list.
 pub(super) struct Part {
     limit: usize,
     cursor: Option<String>,

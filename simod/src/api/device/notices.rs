@@ -24,10 +24,10 @@ use crate::{
     store::{ClientNo, Incoming, PairedDevice, Poster},
 };
 
-/// How long it waits until the message is on disk.
+/// How long to wait until the message is on disk.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Seconds for which a trial may arrive.
+/// Seconds that a trial stays valid.
 const TRIAL_TTL: i64 = 120;
 
 /// Send oneself a trial message
@@ -71,7 +71,7 @@ pub(super) async fn test(
     Ok((StatusCode::ACCEPTED, axum::Json(Trial { message_id: posted.id, sent_at: from_us(now) })))
 }
 
-/// Tells a person's phones that there is a new one: if somebody else used the code, the person finds out.
+/// Tells a person's phones about a new one, so that the person notices if somebody else used the code.
 pub(super) async fn new_phone(app: &App, paired: &PairedDevice, name: &str, lang: Lang) {
     let message = PostMessage {
         title: lang.pick(format!("New phone: {name}"), format!("Новый телефон: {name}")),

@@ -1,4 +1,4 @@
-//! What a phone asks of itself, and of the other phones of its person.
+//! What a phone asks about itself and the person's other phones.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A phone comes, changes its address, and goes.
+//! Pairing a phone, changing its address, unpairing it.
 
 use std::sync::Arc;
 
@@ -96,7 +96,7 @@ pub(super) async fn pair(
     });
     let pair = || async {
         let attempt = attempt(Arc::clone(&app), Arc::clone(&device));
-        // In a task of its own: when the phone hangs up, the person's other phones are told all the same.
+        // In a task of its own, so that the person's other phones are told even if the phone hangs up.
         tokio::spawn(actor::serve(peer.origin(), attempt)).await.unwrap_or_else(|fault| {
             tracing::error!(%fault, "a pairing is lost");
             Err(ApiError::internal())
@@ -123,7 +123,7 @@ async fn attempt(app: Arc<App>, device: Arc<NewDevice>) -> ApiResult<Option<Pair
     };
     app.wake.pushes.notify_one();
     if let (true, Some(url)) = (device.platform.starts_with("web"), app.config.origin()) {
-        // The phone is paired: that is no reason to tell it otherwise. The next one keeps it.
+        // The phone is paired, so the answer must say so all the same. The next pairing stores the origin.
         if let Err(error) = app.store.keep_web_origin(&url).await {
             tracing::warn!(%error, "the address at which browsers know the app was not kept");
         }
@@ -224,7 +224,7 @@ pub(super) async fn leave(State(app): State<Arc<App>>, Phone(phone): Phone) -> A
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether a phone's own key is long enough that nobody guesses it, and looks like one.
+/// Whether a phone's own key looks like one and is too long to be guessed.
 fn is_key(key: &str) -> bool {
     (22..=64).contains(&key.len())
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -245,7 +245,7 @@ pub(super) fn text_field(field: &str, text: &str, most: usize, errors: &mut Erro
     text.to_owned()
 }
 
-/// The way to a phone as it says; `None` when something is wrong with it.
+/// The way that a phone has sent; `None` when something is wrong with it.
 fn way(app: &App, prefix: &str, said: &ChannelAddress, lang: Lang, errors: &mut Errors) -> Option<Way> {
     let wrong_kind = |text| Err(vec![("kind", text)]);
     let found = match ChannelKind::from_name(&said.kind) {

@@ -1,4 +1,4 @@
-//! What the phone reports back.
+//! Receipts from phones.
 
 use std::sync::Arc;
 
@@ -74,10 +74,10 @@ pub(super) async fn post_receipts(
     Ok(axum::Json(ReceiptsAnswer { refused, ..recorded.answer }))
 }
 
-/// Those that cannot be read: their places and the answers.
+/// Unreadable receipts: their positions and errors.
 type Refused = Vec<(usize, ApiError)>;
 
-/// The receipts, each read by itself, and what is wrong with those that cannot be: their places and the answers.
+/// Reads each receipt by itself.
 fn read(bytes: &[u8]) -> ApiResult<(Vec<Receipt>, Refused)> {
     let Some(parts) = body::list(bytes, MOST)? else {
         return Err(ApiError::field(
@@ -103,7 +103,7 @@ fn read(bytes: &[u8]) -> ApiResult<(Vec<Receipt>, Refused)> {
     Ok((receipts, refused))
 }
 
-/// What is wrong with who acknowledged.
+/// The error in the name of the person who acknowledged.
 fn wrong_name(receipt: &Receipt) -> Option<(String, Text)> {
     let mut errors = Vec::new();
     if let Some(by) = &receipt.by {
@@ -115,7 +115,7 @@ fn wrong_name(receipt: &Receipt) -> Option<(String, Text)> {
 /// Fields that one answer names.
 const NAMED: usize = 100;
 
-/// Nothing is stored: the answer is that to a wrong request.
+/// The error when nothing is stored: that of an invalid request.
 fn all_refused(refused: Vec<(usize, ApiError)>) -> ApiError {
     let errors: Vec<(String, Text)> = refused
         .into_iter()

@@ -52,16 +52,16 @@ pub(super) async fn stream(
         is_pushed_to: !phone.channel.is_pulled(),
         token_hash,
     });
-    // To look is no sign that pushes arrive: a dead address stays in quarantine.
+    // Connecting does not prove that pushes arrive: a dead address stays in quarantine.
     if phone.channel.is_pulled() {
         sign_of_life(&app, phone);
     }
     let fate = connection.fate();
-    // Its data is not empty, because browsers pass over events without any.
+    // With data, because browsers ignore events without any.
     let farewell = async move { fate.is_replaced().then(|| Event::default().event("replaced").data("{}")) };
     let events = connection
         .map(|event| {
-            // Both are plain data, whose serialisation cannot fail.
+            // Both are plain data, which always serialises.
             match event {
                 StreamEvent::Message(message) => {
                     let line = Event::default().event("message").id(message.id.to_string());
@@ -77,12 +77,12 @@ pub(super) async fn stream(
     Ok(sse::respond(events))
 }
 
-/// Notes that the phone was in contact; nobody waits for it.
+/// Records that the phone was in contact, without waiting for the result.
 fn sign_of_life(app: &App, phone: crate::store::DeviceCaller) {
     let receipts = app.receipts.clone();
     tokio::spawn(async move {
         let reported = Reported { phone, receipts: Vec::new() };
-        // A contact that is not written down costs nothing: the next one is.
+        // A lost contact does no harm: the next one is recorded.
         let _unwritten = receipts.submit(reported).await;
     });
 }

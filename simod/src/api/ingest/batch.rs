@@ -30,7 +30,7 @@ use crate::{
     store::{self, Poster},
 };
 
-/// What became of an item: it was handed in, or is no message.
+/// The result of an item: it was handed in, or is not a valid message.
 pub(super) type Answer = ApiResult<Result<PostedMessage, Unposted>>;
 
 fn is_taken(answer: &Answer) -> bool {
@@ -130,17 +130,17 @@ pub(in crate::api) async fn post_batch(State(app): State<Arc<App>>, request: Req
     if are_few {
         return answer();
     }
-    // What became of each item is known, and worth what is left of the ten seconds.
+    // The items' results are known, and worth more time than is left of the ten seconds.
     let until = due.at().max(Instant::now()) + TO_ANSWER;
     timeout_at(until, app.bodies.aside(answer))
         .await
         .unwrap_or_else(|_| Ok(Err(not_in_time(may_be_stored))))?
 }
 
-/// Posts items one after the other, so that they are accepted in their order.
+/// Posts items one after the other, so that they are accepted in order.
 ///
 /// # Errors
-/// When the database leaves no time for all of them, or a part of them panics.
+/// When the database takes too long, or a part of the items panics.
 async fn post_each(app: &App, items: &mut Items, sender: &Sender, due: Due) -> ApiResult<Vec<Answer>> {
     let mut entered = Vec::with_capacity(items.len());
     loop {
@@ -160,20 +160,21 @@ async fn post_each(app: &App, items: &mut Items, sender: &Sender, due: Due) -> A
     Ok(answers)
 }
 
-/// Items whose answers are written without going aside, and as many where nothing is to be explained.
+/// Up to how many items the answers are written without going aside; the second limit holds where no errors need
+/// explaining.
 const FEW: usize = 64;
 const FEW_GOOD: usize = 1_000;
 
-/// How long the answers to many items may take to be written when they are known.
+/// How long writing the answers to many items may take once the results are known.
 const TO_ANSWER: Duration = Duration::from_millis(700);
 
-/// The answer to a batch that the database left no time for.
+/// The error for a batch that the database did not handle in time.
 fn not_in_time(may_be_stored: bool) -> ApiError {
     let error = if may_be_stored { ApiError::outcome_unknown() } else { ApiError::unavailable() };
     error.for_poster()
 }
 
-/// Where no item got through, perhaps its poster may not post at all; then that is the answer to the whole.
+/// If no item got through, the poster may not be allowed to post at all; then that is the answer to the whole batch.
 async fn refuse_a_stranger(
     app: &Arc<App>,
     poster: Poster,
@@ -184,7 +185,7 @@ async fn refuse_a_stranger(
     if answers.iter().any(is_taken) {
         return Ok(());
     }
-    // When there is no time left to ask, the items' own answers stand.
+    // When there is no time left to ask, the items' own answers count.
     let Ok(error) = due.hold(refuse_strangers(app, poster, from, ApiError::internal())).await else {
         return Ok(());
     };
@@ -195,7 +196,7 @@ async fn refuse_a_stranger(
     }
 }
 
-/// The answer to a batch, each of whose items has its own.
+/// The answer to a batch, with one for each item.
 fn answered(
     app: &App,
     poster: Poster,
@@ -206,11 +207,11 @@ fn answered(
     let failed_with = |status| {
         move |answer: &ApiResult<_>| answer.as_ref().is_err_and(|error: &ApiError| error.status == status)
     };
-    // A token is good or bad for the whole request, also when no item came so far as to ask.
+    // A token is valid or not for the whole request, even if no item got as far as the check.
     if answers.iter().any(failed_with(StatusCode::UNAUTHORIZED)) {
         return Err(auth::not_let_in());
     }
-    // The database is away for all of it, and the caller should send it again as it is.
+    // The database is down for the whole batch, and the caller should resend it unchanged.
     if answers.iter().all(failed_with(StatusCode::SERVICE_UNAVAILABLE)) {
         let may_be_stored =
             answers.iter().filter_map(|answer| answer.as_ref().err()).any(ApiError::is_outcome_unknown);
@@ -227,7 +228,7 @@ fn answered(
 }
 
 async fn read_items(app: &App, request: Request, due: &mut Due) -> ApiResult<Items> {
-    // `Idempotency-Key` is for single messages; here `external_id` does its work per item.
+    // `Idempotency-Key` is for single messages; here each item's `external_id` serves instead.
     if request.headers().contains_key("idempotency-key") {
         return Err(ApiError::field(
             "Idempotency-Key",
@@ -241,7 +242,7 @@ async fn read_items(app: &App, request: Request, due: &mut Due) -> ApiResult<Ite
     due.hold(Items::of(app, body)).await?
 }
 
-/// Why items were not posted. What undid a transaction is explained, and logged, once for all of its items.
+/// The items' results with errors explained. The failure of a transaction is explained and logged once for all its items.
 fn explained(answers: Vec<Answer>) -> Vec<ApiResult<PostedMessage>> {
     let mut last: Option<(Arc<store::Error>, ApiError)> = None;
     let mut explain = |unposted| match unposted {

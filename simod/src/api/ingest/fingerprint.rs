@@ -1,4 +1,4 @@
-//! What tells two messages under one key apart.
+//! Tells apart two messages with the same key.
 
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -6,11 +6,11 @@ use simo_common::api::message::{PostMessage, Recipients};
 
 use crate::api::body::RawFields;
 
-/// Of a message's meaning: 1C and others reorder keys between two tries, so objects and recipients are sorted.
-/// 64 bits are enough to tell the messages under one key apart, and every message keeps them.
+/// A hash of the message's meaning: 1C and others reorder keys between two tries, so objects and recipients are sorted. 64
+/// bits are enough to tell the messages with one key apart, and are stored with every message.
 pub(super) fn of(message: &PostMessage) -> i64 {
     let mut meaning = message.clone();
-    // What a topic makes of a message without one may change between two tries.
+    // A topic's default for a message without priority may change between two tries.
     meaning.priority = Some(meaning.priority.unwrap_or_default());
     if let Some(Recipients { employees, groups, .. }) = &mut meaning.recipients {
         employees.sort();
@@ -24,12 +24,12 @@ pub(super) fn of(message: &PostMessage) -> i64 {
     i64::from_be_bytes(std::array::from_fn(|place| hash[place]))
 }
 
-/// Writes JSON with the fields of its objects in the order of their names; all else, numbers too, as it is written.
+/// Writes JSON with objects' fields sorted by name; everything else, including numbers, stays as written.
 fn write_sorted(json: &str, to: &mut String) {
     if json.starts_with('{')
         && let Ok(RawFields(mut fields)) = serde_json::from_str(json)
     {
-        // Fields of one name stay in their order, which decides what readers take for the value.
+        // Fields with the same name keep their order, which decides the value that readers use.
         fields.sort_by(|a, b| a.0.cmp(&b.0));
         write_within('{', '}', fields, to, |(name, value), to| {
             to.push_str(&serde_json::Value::String(name).to_string());

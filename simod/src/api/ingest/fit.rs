@@ -1,4 +1,4 @@
-//! What does not fit is cut, for a system that cannot correct what it posts.
+//! Cuts oversized messages of systems that cannot correct what they post.
 
 use simo_common::{
     api::message::PostMessage,
@@ -6,10 +6,10 @@ use simo_common::{
 };
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// Stands where something is left out, so that a cut number is not taken for a whole one.
+/// Marks the cut, so that a cut number is not taken for a whole one.
 const ELLIPSIS: &str = "…";
 
-/// Cuts title and body to their limits and leaves out `data` that is over its own; which parts that were.
+/// Cuts title and body to their limits and drops `data` over its own; returns the parts that were changed.
 pub(super) fn fit(message: &mut PostMessage) -> Vec<Part> {
     let mut fitted = Vec::new();
     if in_chars(&message.title) > limits::TITLE_CHARS {
@@ -31,7 +31,7 @@ fn in_chars(text: &str) -> usize {
     text.chars().count()
 }
 
-/// The beginning of a text that fits, up to the border of what a person takes for a character.
+/// The longest beginning of a text that fits, cut between user-perceived characters.
 fn cut(text: &str, most: usize, measure: fn(&str) -> usize) -> String {
     if measure(text) <= most {
         return text.to_owned();
@@ -45,7 +45,7 @@ fn cut(text: &str, most: usize, measure: fn(&str) -> usize) -> String {
     format!("{}{ELLIPSIS}", &text[..kept])
 }
 
-/// How many bytes the pieces have that fit from the first one on.
+/// The total bytes of the leading pieces that fit.
 fn beginning<'a>(
     pieces: impl Iterator<Item = &'a str>,
     mut room: usize,

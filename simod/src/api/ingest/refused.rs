@@ -1,4 +1,4 @@
-//! Why a message was not taken, and what to do about it.
+//! Why a message was refused, and what to do about it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl From<Unposted> for ApiError {
     }
 }
 
-/// There is no such topic; the one that was probably meant is looked for now, when nobody waits for the writer.
+/// The topic does not exist. The one probably meant is looked up now, when nothing waits for the writer.
 pub(super) async fn unknown_topic(app: &Arc<App>, poster: Poster, slug: &str) -> ApiError {
     let error = no_such_topic(slug);
     let client_no = match poster {

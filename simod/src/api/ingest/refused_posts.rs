@@ -1,4 +1,4 @@
-//! What is kept of a post that is refused, so that its ACS's administrator sees it ([`crate::refused_posts`]).
+//! Traces of refused posts, for the ACS's administrator ([`crate::refused_posts`]).
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -20,8 +20,8 @@ pub(in crate::api) fn is_post(method: &Method, path: &str) -> bool {
     method == Method::POST && rest.is_some_and(|rest| rest.ends_with(PREFIX))
 }
 
-/// Keeps a trace of a request that was refused as a whole. Of tokens that nobody has looked up there are as many as somebody
-/// likes to make up: they leave none.
+/// Records a request that was refused as a whole. Unverified tokens leave no trace: a caller can make up any number of
+/// them.
 pub(in crate::api) fn note_refused(app: &App, token: TokenHash, error: &ApiError) {
     let is_told_by_items = error.code == strict::REFUSED;
     if !is_told_by_items && (error.post.is_some() || app.guard.is_good(&token)) {
@@ -29,10 +29,10 @@ pub(in crate::api) fn note_refused(app: &App, token: TokenHash, error: &ApiError
     }
 }
 
-/// Keeps a trace of what was refused; an attempt to get in with a dead token, and a fault of ours, is none.
+/// Records a refusal. Attempts with a dead token and faults of ours are not refusals.
 pub(super) fn note(app: &App, token: TokenHash, error: &ApiError, head: impl FnOnce() -> Option<Head>) {
     let is_refusal = error.status.is_client_error() && error.status != StatusCode::UNAUTHORIZED;
-    // An ACS may be answered with 503 where it is over its limit.
+    // An ACS may get 503 when it is over its limit.
     if !is_refusal && error.code != "rate_limited" {
         return;
     }
@@ -44,17 +44,17 @@ pub(super) fn note(app: &App, token: TokenHash, error: &ApiError, head: impl FnO
     }
 }
 
-/// Of a message that is checked.
+/// The head of a checked message.
 pub(super) fn of_draft(draft: &Draft) -> Head {
     Head::new(&draft.title, draft.external_id.as_deref())
 }
 
-/// Of an item of a batch as it was sent; of one that is too large, nothing is read.
+/// The head of a batch's item as sent; one that is too large is not read.
 pub(super) fn of_item(text: &[u8]) -> Head {
     if text.len() > limits::BATCH_ITEM_BYTES { Head::default() } else { of_bytes(text) }
 }
 
-/// Of a message as it was sent: what can be read of it.
+/// The head of a message as sent, as far as it can be read.
 pub(super) fn of_bytes(bytes: &[u8]) -> Head {
     #[derive(Debug, Default, Deserialize)]
     struct Readable<'a> {

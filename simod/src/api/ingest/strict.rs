@@ -1,4 +1,4 @@
-//! `?strict=true`: a batch that is stored whole or not at all, for systems that look at the status alone.
+//! `?strict=true`: a batch is stored whole or not at all, for systems that look at the status only.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     store::{Draft, Incoming, Poster, Refusal},
 };
 
-/// One transaction takes the whole of it, in which others wait for the writer, and all of it is in memory.
+/// Limits the batch: it is all in memory, and its one transaction keeps others waiting for the writer.
 pub(super) fn refuse_too_much(items: &Items) -> ApiResult<()> {
     let (count, bytes) = (items.len(), items.bytes());
     let text = if count > limits::STRICT_ITEMS {
@@ -33,11 +33,11 @@ pub(super) fn refuse_too_much(items: &Items) -> ApiResult<()> {
     Err(ApiError::field(body::WHOLE, text))
 }
 
-/// Posts a batch whole, or not at all. What was wrong already keeps the others from being stored, but they are checked
-/// like it, so that all is said at once.
+/// Posts a batch whole, or not at all. After an error the other items are not stored but still checked, so that all errors
+/// are reported at once.
 ///
 /// # Errors
-/// When the database cannot do it now; then nothing was stored, or there is no telling whether it was.
+/// When the database cannot do it right now; then nothing was stored, or the outcome is unknown.
 pub(super) async fn post(
     app: &Arc<App>,
     drafts: Vec<ApiResult<Draft>>,
@@ -70,7 +70,7 @@ pub(super) async fn post(
     Ok(answers.collect())
 }
 
-/// In a task of its own: when the caller hangs up, what was stored goes on all the same.
+/// In a task of its own, so that stored messages are processed even if the caller hangs up.
 async fn submit(
     app: &Arc<App>,
     batch: Vec<Incoming>,
@@ -92,10 +92,10 @@ async fn submit(
     }
 }
 
-/// The code of a batch of which nothing was stored. Its items leave traces, it leaves none itself.
+/// The error code of a batch of which nothing was stored. Its items leave traces, it does not.
 pub(super) const REFUSED: &str = "batch_refused";
 
-/// Why nothing of a batch was stored: what is wrong with each item, by its place.
+/// Why nothing of a batch was stored: each item's errors, by its position.
 pub(super) fn refused(answers: &[ApiResult<PostedMessage>]) -> Option<ApiError> {
     let refused =
         || answers.iter().enumerate().filter_map(|(place, answer)| Some((place, answer.as_ref().err()?)));

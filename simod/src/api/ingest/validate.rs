@@ -1,4 +1,4 @@
-//! What a message must be like, before the database is asked. All errors are listed at once.
+//! Checks a message before the database is asked. All errors are reported at once.
 
 use simo_common::{
     api::message::PostMessage,
@@ -14,7 +14,7 @@ use crate::{
     store::{Draft, Expiry},
 };
 
-/// Reads and checks a message. `keyed`: it came with an `Idempotency-Key`; `fit`: what does not fit is cut.
+/// Reads and checks a message. `keyed`: it came with an `Idempotency-Key`; `fit`: oversized parts are cut.
 pub(super) fn read(bytes: &[u8], keyed: bool, fit: bool) -> Result<Draft, ApiError> {
     let wrong = match body::parse_or_mend::<PostMessage>(bytes) {
         Ok(message) => return validate(message, keyed, fit),
@@ -23,7 +23,7 @@ pub(super) fn read(bytes: &[u8], keyed: bool, fit: bool) -> Result<Draft, ApiErr
     let mut errors = wrong.error.errors.clone();
     let rest = wrong.mended.and_then(|message| validate(message, keyed, fit).err());
     for (field, text) in rest.into_iter().flat_map(|rest| rest.errors) {
-        // Not what only our own replacement brought about.
+        // Not errors that only our own replacement caused.
         let is_told = errors.iter().any(|(told, _)| {
             let name = |field: &str| field.split(['.', '[']).next().map(str::to_owned);
             name(told) == name(&field)
@@ -38,10 +38,10 @@ pub(super) fn read(bytes: &[u8], keyed: bool, fit: bool) -> Result<Draft, ApiErr
     Err(wrong.error)
 }
 
-/// So many entries of a list are named that cannot be names.
+/// The most invalid names of a list that an error names.
 const UNFIT_NAMED: usize = 32;
 
-/// Checks a message. `keyed`: it came with an `Idempotency-Key`; `fit`: what does not fit is cut.
+/// Checks a message. `keyed`: it came with an `Idempotency-Key`; `fit`: oversized parts are cut.
 pub(in crate::api) fn validate(mut message: PostMessage, keyed: bool, fit: bool) -> Result<Draft, ApiError> {
     let fingerprint = (keyed || message.external_id.is_some()).then(|| fingerprint::of(&message));
     let fitted = if fit { fit::fit(&mut message) } else { Vec::new() };
@@ -166,7 +166,7 @@ fn check_recipients(message: &PostMessage, wrong: &mut impl FnMut(&str, Text)) {
         let named = names.iter().enumerate().take(limits::RECIPIENTS_NAMED);
         let unfit =
             named.filter(|(_, name)| name.is_empty() || name.chars().count() > limits::PERSONNEL_NO_CHARS);
-        // A batch of nothing else would fill the memory with errors.
+        // A batch of nothing but wrong names would fill the memory with errors.
         for (place, _) in unfit.take(UNFIT_NAMED) {
             wrong(
                 &format!("{field}[{place}]"),
@@ -184,7 +184,7 @@ fn moment(field: &str, text: Option<&str>, wrong: &mut impl FnMut(&str, Text)) -
         wrong(
             field,
             text!(
-                "`{text}` is no time; write 2026-11-22T03:00:00+03:00",
+                "`{text}` is not a time; write 2026-11-22T03:00:00+03:00",
                 "«{text}» не время; пишите 2026-11-22T03:00:00+03:00"
             ),
         );

@@ -1,4 +1,4 @@
-//! The document is whole, is what the router does, and is what is committed.
+//! The document is complete, matches the router, and is the one committed.
 
 use std::{
     collections::BTreeSet,
@@ -60,7 +60,7 @@ async fn every_described_operation_is_routed() {
     }
 }
 
-/// `routes!` takes what it routes from the description; only axum's own `route` could get past it.
+/// `routes!` takes routes from their descriptions; only axum's own `route` could bypass it.
 #[test]
 fn every_routed_operation_is_described() {
     fn search(folder: PathBuf, found: &mut Vec<PathBuf>) {
@@ -75,7 +75,7 @@ fn every_routed_operation_is_described() {
     }
     let mut found = Vec::new();
     let api = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
-    // Files, which are no operations.
+    // These serve files, which are no operations.
     let files = ["own_ca.rs", "web_app.rs"].map(|name| api.join(name));
     search(api, &mut found);
     found.sort();

@@ -1,20 +1,20 @@
-//! The service account, as the Firebase console lets one download it.
+//! The service account, as downloaded from the Firebase console.
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// What is needed of the service account's JSON file.
+/// The part of the service account's JSON file that we need.
 #[derive(Debug, Deserialize)]
 pub struct ServiceAccount {
     /// The Firebase project.
     pub project_id: String,
-    /// Who we are.
+    /// The account's name.
     pub client_email: String,
-    /// Which of the account's keys this is.
+    /// The id of the account's key.
     pub private_key_id: Option<String>,
     /// The key, as PEM.
     pub private_key: SecretString,
-    /// Where tokens come from; also whom the request for one is made out to, to the letter.
+    /// The token endpoint; also the audience of our token requests, to the letter.
     pub token_uri: String,
 }
 
@@ -22,7 +22,7 @@ impl ServiceAccount {
     /// Reads the file's content.
     ///
     /// # Errors
-    /// In words, what is wrong with it; never a part of the key.
+    /// A description of the error; never a part of the key.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
         let account: Self =
             serde_json::from_slice(json).map_err(|e| format!("is not a service account's JSON: {e}"))?;

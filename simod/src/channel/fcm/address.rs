@@ -4,19 +4,20 @@ use simo_common::{api::device::ChannelAddress, lang::Text, text};
 
 use crate::channel::Address;
 
-/// Longer ones are no addresses of FCM.
+/// FCM has no longer addresses.
 const ADDRESS_BYTES: usize = 4096;
 
-/// What kind of address it is.
+/// The kind of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum AddressKind {
     Token,
     Installation,
 }
 
-const KINDS: [(&str, Kind); 2] = [("token", Kind::Token), ("installation", Kind::Installation)];
+const KINDS: [(&str, AddressKind); 2] =
+    [("token", AddressKind::Token), ("installation", AddressKind::Installation)];
 
-/// Reads what a phone has said of its address.
+/// Reads the address that a phone has sent.
 pub(crate) fn address(said: &ChannelAddress) -> Result<Address, Vec<(&'static str, Text)>> {
     let mut errors = Vec::new();
     let address = said.address.as_deref();
@@ -38,14 +39,14 @@ pub(crate) fn address(said: &ChannelAddress) -> Result<Address, Vec<(&'static st
     let kind = said.address_kind.as_deref().unwrap_or("token");
     errors.extend(wrong_kind(said));
     if errors.is_empty() {
-        // No kind has a space in it, and no address either.
+        // Neither kinds nor addresses contain spaces.
         Ok(Address::new(format!("{kind} {}", address.unwrap_or_default())))
     } else {
         Err(errors)
     }
 }
 
-/// What is wrong with the kind that a phone has said, if it has.
+/// The error in the kind that a phone has sent, if any.
 fn wrong_kind(said: &ChannelAddress) -> Option<(&'static str, Text)> {
     let kind = said.address_kind.as_deref()?;
     KINDS.iter().all(|(name, _)| *name != kind).then(|| {
@@ -53,9 +54,9 @@ fn wrong_kind(said: &ChannelAddress) -> Option<(&'static str, Text)> {
     })
 }
 
-/// What [`address`] has made.
-pub(super) fn parts(address: &Address) -> (Kind, &str) {
+/// Splits an address made by [`address`].
+pub(super) fn parts(address: &Address) -> (AddressKind, &str) {
     let (kind, text) = address.as_str().split_once(' ').unwrap_or(("token", address.as_str()));
     let kind = KINDS.into_iter().find(|(name, _)| *name == kind);
-    (kind.map_or(Kind::Token, |(_, kind)| kind), text)
+    (kind.map_or(AddressKind::Token, |(_, kind)| kind), text)
 }

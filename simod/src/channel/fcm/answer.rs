@@ -1,4 +1,4 @@
-//! What FCM answers, and what to do about it (firebase.google.com/docs/cloud-messaging/error-codes).
+//! FCM's answers, and what to do about them (firebase.google.com/docs/cloud-messaging/error-codes).
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use simo_common::delivery::Reason;
 
-use crate::channel::{Accepted, Failure, Scope, over_http::shorten};
+use crate::channel::{Accepted, Failure, FailureScope, over_http::shorten};
 
-/// What came back.
+/// A classified answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Our token is not taken; with a new one it may be.
+    /// Our token is refused; a new one may be accepted.
     Unauthenticated(String),
     /// Anything else.
     Known(Result<Accepted, Failure>),
@@ -59,7 +59,7 @@ struct QuotaViolation {
 }
 
 impl Answer {
-    /// There was no answer.
+    /// The error when there was no answer.
     pub(super) fn broken(what: impl AsRef<str>) -> Self {
         Self::Known(Err(Failure::Retry { answer: shorten(what.as_ref()), after: None }))
     }
@@ -69,7 +69,7 @@ impl Answer {
         if status.is_success() {
             return Self::Known(match serde_json::from_slice::<Success>(body) {
                 Ok(success) => Ok(Accepted { answer: shorten(&success.name) }),
-                // A proxy's page, not FCM: nobody took the push.
+                // A proxy's page, not FCM's: the push was not accepted.
                 Err(_) => {
                     Err(Failure::Retry { answer: format!("{status} without the message's name"), after })
                 }
@@ -81,7 +81,7 @@ impl Answer {
         Self::Known(Err(match (code, status.as_u16()) {
             ("UNREGISTERED", _) => Failure::DeadAddress { answer },
             ("SENDER_ID_MISMATCH" | "THIRD_PARTY_AUTH_ERROR", _) => {
-                Failure::Misconfigured { scope: Scope::Device, answer }
+                Failure::Misconfigured { scope: FailureScope::Device, answer }
             }
             ("QUOTA_EXCEEDED", _) | (_, 429) => Failure::Paused { scope: error.quota_scope(), after, answer },
             (_, 401) => return Self::Unauthenticated(answer),
@@ -90,7 +90,7 @@ impl Answer {
             (_, 408 | 500..=599) => Failure::Retry { answer, after },
             // A 404 without UNREGISTERED is a wrong project or URL, a 403 an account without rights; a redirect or
             // anything else does not come from FCM.
-            _ => Failure::Misconfigured { scope: Scope::Provider, answer },
+            _ => Failure::Misconfigured { scope: FailureScope::Provider, answer },
         }))
     }
 }
@@ -124,7 +124,7 @@ impl Error {
         }
     }
 
-    /// `INVALID_ARGUMENT` is said of payloads and of addresses that are none; only the latter says so.
+    /// FCM returns `INVALID_ARGUMENT` for bad payloads and for malformed addresses; only the latter name the field.
     fn names_the_address(&self) -> bool {
         let is_dead = |text: &str| text.to_ascii_lowercase().contains("registration token");
         let mut fields = self.details.iter().flat_map(|detail| &detail.field_violations).peekable();
@@ -137,8 +137,8 @@ impl Error {
         })
     }
 
-    /// Whose quota is used up. When nothing is said, it is taken for the project's: pausing too much is the safe side.
-    fn quota_scope(&self) -> Scope {
+    /// The scope of an exhausted quota. Without a word on it we assume the project's: pausing too much is the safe side.
+    fn quota_scope(&self) -> FailureScope {
         let mut subjects = self
             .details
             .iter()
@@ -146,9 +146,9 @@ impl Error {
             .map(|violation| violation.subject.as_str())
             .peekable();
         if subjects.peek().is_some() && subjects.all(|subject| subject.starts_with("device")) {
-            Scope::Device
+            FailureScope::Device
         } else {
-            Scope::Provider
+            FailureScope::Provider
         }
     }
 }

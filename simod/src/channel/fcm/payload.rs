@@ -1,4 +1,4 @@
-//! What goes to FCM for one push: a data message that the app shows itself, within FCM's 4096 bytes.
+//! The body of one push to FCM: a data message that the app shows itself, within FCM's 4096 bytes.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use simo_common::{
 };
 use uuid::fmt::Hyphenated;
 
-use super::address::{Kind, parts};
+use super::address::{AddressKind, parts};
 use crate::channel::{Outgoing, cut::shortened};
 
-/// Bytes of keys and values in `data` and `notification` that FCM takes.
+/// Bytes of keys and values in `data` and `notification` that FCM accepts.
 const PAYLOAD_BYTES: usize = 4096;
 
-/// A text shorter than this says too little: then `data` is left for the phone to fetch, and the text gets its room.
+/// A text shorter than this says too little: then `data` is left for the phone to fetch, to make room for the text.
 const LEAST_BODY: usize = 512;
 
 const TRUE: &str = "true";
@@ -42,11 +42,11 @@ struct Message<'a> {
 enum Data<'a> {
     /// Nothing readable: the phone fetches the text.
     Doorbell { message_id: Hyphenated },
-    /// All of it.
+    /// The whole message.
     Full(Full<'a>),
 }
 
-/// Every value is a string: FCM takes no others.
+/// Every value is a string: FCM accepts no others.
 #[derive(Serialize)]
 struct Full<'a> {
     message_id: Hyphenated,
@@ -90,7 +90,7 @@ pub(super) fn request(push: &Outgoing) -> Vec<u8> {
         (Data::Full(full), notification)
     };
     let (kind, address) = parts(&push.address);
-    let is_installation = kind == Kind::Installation;
+    let is_installation = kind == AddressKind::Installation;
     let request = Request {
         message: Message {
             token: (!is_installation).then_some(address),
@@ -100,12 +100,12 @@ pub(super) fn request(push: &Outgoing) -> Vec<u8> {
             android: Android { priority: urgency(push.priority), ttl: format!("{}s", ttl(push)) },
         },
     };
-    // Strings in structs: their serialisation cannot fail.
+    // Structs of strings always serialise.
     serde_json::to_vec(&request).unwrap_or_default()
 }
 
-/// Only what may wait is sent with normal priority, which a sleeping phone gets at its next maintenance window. All
-/// others are shown at once, which is what Google asks of those who use high priority.
+/// Only low priority is sent as normal, which a sleeping phone gets at its next maintenance window. Everything else is
+/// shown at once, as Google requires of high priority.
 fn urgency(priority: Priority) -> &'static str {
     match priority {
         Priority::Low => "NORMAL",
@@ -138,7 +138,7 @@ fn fitted(push: &Outgoing) -> Full<'_> {
     }
     full.truncated = Some(TRUE);
     let room = |full: &Full<'_>| Some(PAYLOAD_BYTES.checked_sub(full.size(copies))? / copies);
-    // Without room there is none for an empty text either.
+    // No room at all means that not even an empty text fits.
     if room(&full).is_none_or(|room| room < push.body.len().min(LEAST_BODY)) {
         full.data = None;
     }
@@ -147,7 +147,7 @@ fn fitted(push: &Outgoing) -> Full<'_> {
 }
 
 impl Full<'_> {
-    /// Bytes of all keys and values but the body's value, in `data` and, with two copies, in `notification`.
+    /// Bytes of all keys and values except the body's value, in `data` and, with two copies, in `notification`.
     fn size(&self, copies: usize) -> usize {
         const ID: usize = Hyphenated::LENGTH;
         let optional = |key: &str, value: Option<&str>| value.map_or(0, |value| key.len() + value.len());

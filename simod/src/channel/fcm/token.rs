@@ -1,5 +1,5 @@
-//! The OAuth token that lets us send: fetched with a JWT signed by the service account's key (RFC 7523), kept until
-//! shortly before it expires, and fetched once however many pushes wait for it.
+//! The OAuth token for sending: fetched with a JWT signed by the service account's key (RFC 7523), kept until shortly
+//! before it expires, and fetched once however many pushes wait for it.
 
 use std::{
     sync::{Mutex as StdMutex, PoisonError},
@@ -23,13 +23,13 @@ use crate::{
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// How long an assertion is valid; Google takes an hour at most.
+/// How long an assertion is valid; Google accepts an hour at most.
 const ASSERTION_SECONDS: i64 = 3_600;
 
 /// How long before its end a token is replaced; a tenth of its life where that is shorter.
 const EARLY: Duration = Duration::from_mins(5);
 
-/// How long the token endpoint may take.
+/// The time limit of a request to the token endpoint.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Hands out the token.
@@ -42,11 +42,11 @@ pub(super) struct TokenSource {
     key: EncodingKey,
     clock: Clock,
     current: StdMutex<Option<Token>>,
-    /// Whoever holds it fetches; the others wait here for what he gets.
+    /// Held by the caller that fetches; the others wait here for its result.
     fetching: Mutex<Option<Failed>>,
 }
 
-/// A token that lets one send.
+/// A token for sending.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     /// The header's value: `Bearer …`.
@@ -55,7 +55,7 @@ pub(super) struct Token {
     expires_at: Instant,
 }
 
-/// The last fetch failed; those who waited for it get this instead of asking again one by one.
+/// The last fetch failed; callers that waited for it get this error instead of retrying one by one.
 #[derive(Debug)]
 struct Failed {
     at: Instant,
@@ -65,9 +65,9 @@ struct Failed {
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoToken {
-    /// The endpoint does not answer, or not now.
+    /// The endpoint does not answer, or cannot right now.
     Unreachable(String),
-    /// It does not know us.
+    /// The endpoint refuses us.
     Refused(String),
 }
 
@@ -103,7 +103,7 @@ impl std::fmt::Debug for TokenSource {
 }
 
 impl TokenSource {
-    /// A source that asks nothing until the first push.
+    /// A source that fetches nothing until the first push.
     pub(super) fn new(
         account: ServiceAccount,
         url: Url,
@@ -152,13 +152,13 @@ impl TokenSource {
             }
             Err(error) => {
                 *failed = Some(Failed { at: Instant::now(), error: error.clone() });
-                // An early renewal that fails costs nothing yet.
+                // A failed early renewal does no harm yet.
                 self.current().filter(|token| Instant::now() < token.expires_at).ok_or(error)
             }
         }
     }
 
-    /// The provider does not take this token: the next caller gets a new one.
+    /// The provider refused this token: the next caller gets a new one.
     pub(super) fn forget(&self, token: &Token) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_some_and(|kept| kept.authorization == token.authorization) {
@@ -217,7 +217,7 @@ impl TokenSource {
             Err(_) => "not a token endpoint's answer".to_owned(),
         };
         let answer = shorten(&format!("no token from {}: {status}: {detail}", self.url));
-        // RFC 6749 §5.2: what is wrong with the request is answered 400 or 401.
+        // RFC 6749 §5.2: errors in the request are answered 400 or 401.
         if status.is_client_error()
             && status != StatusCode::TOO_MANY_REQUESTS
             && status != StatusCode::REQUEST_TIMEOUT

@@ -1,4 +1,4 @@
-//! A browser's subscription: where its push service finds it, and the keys that only it has the other halves of.
+//! A browser's subscription: the URL at its push service, and the public half of its keys.
 
 use aws_lc_rs::agreement::{ECDH_P256, ParsedPublicKey, UnparsedPublicKey};
 use base64::{
@@ -12,11 +12,11 @@ use url::Url;
 use super::endpoint::{self, Listed};
 use crate::channel::{Address, Found};
 
-/// Bytes of an uncompressed point, and of the secret beside it (RFC 8291 §3.1, §3.2).
+/// Bytes of an uncompressed point, and of the secret that goes with it (RFC 8291 §3.1, §3.2).
 pub(super) const POINT: usize = 65;
 const SECRET: usize = 16;
 
-/// As browsers write bytes, with or without padding.
+/// Base64 as browsers write it, with or without padding.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -24,7 +24,7 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What [`read`] has made, in its parts.
+/// The parts of an address made by [`read`].
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) endpoint: Url,
@@ -32,10 +32,10 @@ pub(super) struct Subscription {
     pub(super) auth: [u8; SECRET],
 }
 
-/// Reads what a phone has said of its subscription.
+/// Reads the subscription that a phone has sent.
 ///
 /// # Errors
-/// The fields that are wrong.
+/// The wrong fields.
 pub(crate) fn read(said: &ChannelAddress, listed: &Listed) -> Result<Found, Vec<(&'static str, Text)>> {
     let mut errors = Vec::new();
     let endpoint = endpoint::read(said.endpoint.as_deref().unwrap_or_default(), listed);
@@ -59,7 +59,7 @@ pub(crate) fn read(said: &ChannelAddress, listed: &Listed) -> Result<Found, Vec<
     }
     match (endpoint, p256dh, auth) {
         (Some(endpoint), Some(p256dh), Some(auth)) => {
-            // No URL has a space in it.
+            // URLs contain no spaces.
             let text = format!("{endpoint} {} {}", BASE64.encode(p256dh), BASE64.encode(auth));
             Ok(Found { address: Some(Address::new(text)), endpoint: Some(endpoint.into()) })
         }
@@ -67,7 +67,7 @@ pub(crate) fn read(said: &ChannelAddress, listed: &Listed) -> Result<Found, Vec<
     }
 }
 
-/// What [`read`] has made of an address; `None` when it is no such thing, or may not be sent to any more.
+/// Splits an address made by [`read`]; `None` when it is malformed, or pushes may not go there any more.
 pub(super) fn parts(address: &Address, listed: &Listed) -> Option<Subscription> {
     let mut words = address.as_str().split(' ');
     Some(Subscription {

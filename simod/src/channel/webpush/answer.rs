@@ -1,18 +1,18 @@
-//! What push services answer, and what to do about it: RFC 8030, and what each of them makes of it.
+//! Push services' answers, and what to do about them: RFC 8030, and each service's own reading of it.
 
 use http::StatusCode;
 use serde_json::Value;
 use simo_common::delivery::Reason;
 
 use crate::channel::{
-    Accepted, Failure, Scope,
+    Accepted, Failure, FailureScope,
     over_http::{Came, shorten},
 };
 
-/// Of whom an answer is: one of the browsers' services, or a host that an administrator has listed.
+/// The sender of an answer: one of the browsers' services, or a host that an administrator has listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// By its name.
+    /// Its name.
     Known(&'static str),
     Listed,
 }
@@ -28,44 +28,44 @@ pub(super) fn read(whose: Whose, came: &Came) -> Result<Accepted, Failure> {
     let after = came.retry_after;
     let is_listed = whose == Whose::Listed;
     Err(match status.as_u16() {
-        // A proxy's page: nobody took the push.
+        // A proxy's page: the push was not accepted.
         200 if matches!(words, Words::Page(_)) => Failure::Retry { answer, after },
         200..=202 | 204 => return Ok(Accepted { answer }),
         400 | 401 | 403 if is_of_another_key(&answer) => {
-            Failure::Misconfigured { scope: Scope::Device, answer }
+            Failure::Misconfigured { scope: FailureScope::Device, answer }
         }
         400 | 413 => Failure::Permanent { reason: Reason::Rejected, answer },
-        401 => Failure::Misconfigured { scope: Scope::Provider, answer },
-        // Of this topic alone, where an app made up another than those.
+        401 => Failure::Misconfigured { scope: FailureScope::Provider, answer },
+        // Concerns this topic alone, if an app made up one without the `up` prefix.
         403 if is_listed && answer.contains("40301") => Failure::Misconfigured {
-            scope: Scope::Device,
+            scope: FailureScope::Device,
             answer: format!(
                 "{answer}; ntfy must let anyone write to `up*`: ntfy access everyone 'up*' write-only"
             ),
         },
         403 if whose == Whose::Known("apple") && answer.contains("BadJwtToken") => {
-            Failure::Misconfigured { scope: Scope::Provider, answer }
+            Failure::Misconfigured { scope: FailureScope::Provider, answer }
         }
-        // A server that only passes messages on knows no dead addresses: there, 404 is a wrong path.
+        // A relay knows no dead addresses: there, 404 means a wrong path.
         404 | 410 if !is_listed || status == StatusCode::GONE => Failure::DeadAddress { answer },
         429 => {
-            let scope = if is_listed { Scope::Device } else { Scope::Provider };
+            let scope = if is_listed { FailureScope::Device } else { FailureScope::Provider };
             Failure::Paused { scope, after, answer }
         }
         // With 507, ntfy waits for the phone to connect, also after each restart: the phone is not gone.
         408 | 500..=599 => Failure::Retry { answer, after },
-        // Also Google's 403: the key is not the subscription's.
-        _ => Failure::Misconfigured { scope: Scope::Device, answer },
+        // Includes Google's 403: the key is not the subscription's.
+        _ => Failure::Misconfigured { scope: FailureScope::Device, answer },
     })
 }
 
-/// Whether the subscription was made with another VAPID key than ours, in Google's, Mozilla's or Apple's words.
+/// Whether the subscription was made with another VAPID key than ours, in the words of Google, Mozilla or Apple.
 fn is_of_another_key(answer: &str) -> bool {
     let answer = answer.to_ascii_lowercase();
     ["do not correspond", "mismatch"].iter().any(|words| answer.contains(words))
 }
 
-/// What a body says, in one line.
+/// The message in a body, in one line.
 enum Words {
     None,
     /// A page for people.
@@ -78,7 +78,7 @@ fn words(status: u16, body: &[u8]) -> Words {
         return Words::None;
     }
     if let Ok(Value::Object(fields)) = serde_json::from_slice(body) {
-        // Apple: reason. Mozilla: errno, message. ntfy: code, error; with success, what it has stored.
+        // Apple: reason. Mozilla: errno, message. ntfy: code, error; on success, the stored message.
         let said =
             ["code", "errno", "reason", "error", "message"].into_iter().filter_map(|name| {
                 match fields.get(name)? {
@@ -104,7 +104,7 @@ fn words(status: u16, body: &[u8]) -> Words {
     Words::Said(one_line(text))
 }
 
-/// Without line breaks and other characters that are not to be seen.
+/// Without line breaks and other invisible characters.
 fn one_line(text: &str) -> String {
     text.split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())
@@ -112,7 +112,7 @@ fn one_line(text: &str) -> String {
         .join(" ")
 }
 
-/// Nothing came back.
+/// The error when there was no answer.
 pub(super) fn broken(what: &str) -> Failure {
     Failure::Retry { answer: shorten(&one_line(what)), after: None }
 }

@@ -10,7 +10,7 @@ use aws_lc_rs::{
 
 use super::address::{POINT, Subscription};
 
-/// The record's size, which everybody announces; push services take bodies of this size at least (RFC 8030 §7.2).
+/// The record's size, which every sender announces; push services accept bodies of at least this size (RFC 8030 §7.2).
 const RECORD: usize = 4096;
 
 const SALT: usize = 16;
@@ -18,16 +18,16 @@ const SALT: usize = 16;
 /// Salt, record size, length of the key, key (RFC 8188 §2.1).
 const HEADER: usize = SALT + 4 + 1 + POINT;
 
-/// The longest text that fits: the last byte before the tag says that no record follows.
+/// The longest text that fits: the last byte before the tag marks the last record.
 pub(super) const TEXT_BYTES: usize = RECORD - HEADER - MAX_TAG_LEN - 1;
 
-/// Texts are filled up to multiples of this, so that their length does not tell what they say.
+/// Texts are padded to multiples of this, so that their length does not give away their content.
 const PADDED_TO: usize = 128;
 
-/// Encrypts a text of at most `most` bytes with a key pair and salt of its own.
+/// Encrypts a text of at most `most` bytes with a fresh key pair and salt.
 ///
 /// # Errors
-/// The text is longer, or the subscription's key no point on the curve.
+/// The text is longer, or the subscription's key is not a point on the curve.
 pub(super) fn encrypt(to: &Subscription, text: &[u8], most: usize) -> Result<Vec<u8>, Unspecified> {
     if text.len() > most.min(TEXT_BYTES) {
         return Err(Unspecified);
@@ -38,7 +38,7 @@ pub(super) fn encrypt(to: &Subscription, text: &[u8], most: usize) -> Result<Vec
     with(to, text, padded, &PrivateKey::generate(&ECDH_P256)?, salt)
 }
 
-/// The same with what is given for chance, padded to so many bytes.
+/// The same with the randomness given, padded to so many bytes.
 fn with(
     to: &Subscription,
     text: &[u8],
@@ -115,7 +115,7 @@ pub(super) mod tests {
         (subscription, key)
     }
 
-    /// What the phone reads, and how long the padded text was.
+    /// The text that the phone reads, and the length of the padded one.
     pub(in super::super) fn decrypted(to: &Subscription, key: &PrivateKey, body: &[u8]) -> (Vec<u8>, usize) {
         let (header, record) = body.split_at(HEADER);
         let sender = &header[SALT + 5..];
@@ -173,7 +173,7 @@ pub(super) mod tests {
         for text in ["", "Котёл 2: давление", &"ё".repeat(TEXT_BYTES / 2)] {
             let body = encrypt(&to, text.as_bytes(), TEXT_BYTES).unwrap();
             let read = web_push_native::decrypt(body, &key, &to.auth.into()).unwrap();
-            // It leaves the padding.
+            // The reader keeps the padding.
             assert_eq!(String::from_utf8(read).unwrap().trim_end_matches('\0'), text);
         }
     }

@@ -1,4 +1,4 @@
-//! Where a push may be sent: phones name the URLs, and simod posts to them.
+//! Where pushes may be sent: phones name the URLs, and simod posts to them.
 
 use std::collections::HashSet;
 
@@ -7,10 +7,10 @@ use url::Url;
 
 use crate::channel::Address;
 
-/// Longer ones are no endpoints (`UnifiedPush`, `AND_3.0.0`).
+/// Real endpoints are shorter (`UnifiedPush`, `AND_3.0.0`).
 const ENDPOINT_BYTES: usize = 1_000;
 
-/// What a phone's endpoint may begin with besides the known push services: the origins that an administrator has listed.
+/// Origins allowed for phones' endpoints besides the known push services, as an administrator has listed them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listed {
     /// As `https://host` or `https://host:port`.
@@ -19,10 +19,10 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Those of the configuration: each is a `host` or a `host:port`.
+    /// The entries of the configuration: each is a `host` or a `host:port`.
     ///
     /// # Errors
-    /// The first that is neither.
+    /// The first entry that is neither.
     pub fn new(entries: &[String]) -> Result<Self, &String> {
         let mut listed = Self::default();
         for entry in entries {
@@ -33,13 +33,13 @@ impl Listed {
         Ok(listed)
     }
 
-    /// Whether the host is listed, with whatever port: its addresses may be private.
+    /// Whether the host is listed, with any port: then its addresses may be private.
     pub(super) fn has_host(&self, host: &str) -> bool {
         self.hosts.contains(host)
     }
 }
 
-/// Nothing but `https://host:port/`.
+/// Whether the URL is only `https://host:port/`.
 fn is_origin(url: &Url) -> bool {
     url.path() == "/" && url.query().is_none() && url.fragment().is_none() && is_anonymous(url)
 }
@@ -48,7 +48,7 @@ fn is_anonymous(url: &Url) -> bool {
     url.username().is_empty() && url.password().is_none()
 }
 
-/// Reads the endpoint that a phone has named, in the one form that it is compared in.
+/// Reads a phone's endpoint, normalised for comparison.
 pub(super) fn read(text: &str, listed: &Listed) -> Result<Url, Text> {
     let wrong = || {
         text!(
@@ -78,7 +78,7 @@ pub(super) fn read(text: &str, listed: &Listed) -> Result<Url, Text> {
     ))
 }
 
-/// The push services of the browsers.
+/// The name of a browser's push service.
 pub(super) fn known(host: &str) -> Option<&'static str> {
     match host {
         "fcm.googleapis.com" | "jmt17.google.com" => Some("google"),
@@ -89,13 +89,13 @@ pub(super) fn known(host: &str) -> Option<&'static str> {
     }
 }
 
-/// Whose an address is: one of the known services, else the listed host itself.
+/// The provider of an address: one of the known services, else the listed host itself.
 pub(super) fn provider(address: &Address) -> &str {
     let place = authority(address.as_str());
     known(place).unwrap_or(place)
 }
 
-/// The `host` or `host:port` of a URL in its usual form.
+/// The `host` or `host:port` of a normalised URL.
 fn authority(url: &str) -> &str {
     let rest = url.strip_prefix("https://").unwrap_or(url);
     rest.split('/').next().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What is known of each push service by its origin: the token for it, and which HTTP it speaks.
+//! State of each push service, by origin: its token, and its HTTP version.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use url::Url;
 use super::vapid::{USED_FOR, VapidKey};
 use crate::channel::Failure;
 
-/// So many are remembered. There are few; but a phone may name any host of a known service.
+/// The most origins remembered. There are few, but a phone may name any host of a known service.
 const REMEMBERED: usize = 1_024;
 
 /// Connections to a service that speaks HTTP/1.1 only, each of which carries one push at a time.
@@ -20,21 +20,21 @@ const CONNECTIONS: usize = 4;
 
 /// The push services.
 #[derive(Debug, Default)]
-pub(super) struct Origins(Mutex<HashMap<String, Arc<Origin>>>);
+pub(super) struct Origins(Mutex<HashMap<String, Arc<PushService>>>);
 
-/// One of them.
+/// A push service.
 #[derive(Debug)]
-pub(super) struct Origin {
+pub(super) struct PushService {
     name: String,
     token: Mutex<Option<Token>>,
     speaks: Mutex<Option<Speaks>>,
-    /// Whoever holds it finds out what is spoken; the others wait here, and when that failed, they need not try.
+    /// Held by the push that detects the HTTP version; the others wait here, and if it failed they take its error.
     pub(super) asking: tokio::sync::Mutex<Option<(Instant, Failure)>>,
-    /// Of HTTP/1.1.
+    /// Limits HTTP/1.1 connections.
     pub(super) connections: Semaphore,
 }
 
-/// Which HTTP a service speaks.
+/// A service's HTTP version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Speaks {
     Http1,
@@ -52,19 +52,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Origins {
-    /// That of an endpoint.
-    pub(super) fn of(&self, endpoint: &Url) -> Arc<Origin> {
+    /// The origin of an endpoint.
+    pub(super) fn of(&self, endpoint: &Url) -> Arc<PushService> {
         let name = endpoint.origin().ascii_serialization();
         let mut known = lock(&self.0);
         if known.len() >= REMEMBERED && !known.contains_key(&name) {
             known.clear();
         }
-        let new = |name: &String| Arc::new(Origin::new(name.clone()));
+        let new = |name: &String| Arc::new(PushService::new(name.clone()));
         known.entry(name).or_insert_with_key(new).clone()
     }
 }
 
-impl Origin {
+impl PushService {
     fn new(name: String) -> Self {
         Self {
             name,
@@ -75,10 +75,10 @@ impl Origin {
         }
     }
 
-    /// The value of `Authorization`, made anew when it has become old; `None` when that cannot be done.
+    /// The value of `Authorization`, renewed when it is old; `None` when that fails.
     pub(super) fn authorization(&self, key: &VapidKey, subject: &str, now: i64) -> Option<HeaderValue> {
         let mut token = lock(&self.token);
-        // One that was made later than now is of a clock that was set back.
+        // A token made in the future comes from before the clock was set back.
         let is_fresh = |token: &&Token| (token.made_at..token.made_at + USED_FOR).contains(&now);
         if let Some(token) = token.as_ref().filter(is_fresh) {
             return Some(token.authorization.clone());
@@ -90,18 +90,18 @@ impl Origin {
         Some(authorization)
     }
 
-    /// What it speaks, if that is known.
+    /// The HTTP version, if known.
     pub(super) fn speaks(&self) -> Option<Speaks> {
         *lock(&self.speaks)
     }
 
-    /// It has answered so.
+    /// Remembers the version of an answer.
     pub(super) fn answered(&self, version: Version) {
         let speaks = if version == Version::HTTP_2 { Speaks::Http2 } else { Speaks::Http1 };
         *lock(&self.speaks) = Some(speaks);
     }
 
-    /// It does not answer as it did: the next push finds out.
+    /// The service stopped answering: the next push detects the version again.
     pub(super) fn forget(&self) {
         *lock(&self.speaks) = None;
     }

@@ -1,5 +1,5 @@
-//! What goes to a browser for one push: declarative Web Push, which it can show without any script (W3C Push API). One form for all
-//! browsers: the app's worker reads the same.
+//! The payload of one push to a browser: declarative Web Push, which browsers can show without a script (W3C Push API). One
+//! form for all browsers: the app's worker reads the same.
 
 use serde::Serialize;
 use simo_common::{lang::Lang, message::Priority, time};
@@ -7,16 +7,16 @@ use uuid::fmt::Hyphenated;
 
 use crate::channel::{Outgoing, cut::shortened_as};
 
-/// The number that says that a text is a declarative push.
+/// Marks a text as a declarative push.
 const DECLARATIVE: u16 = 8030;
 
-/// Bytes of a text that the notification shows when not all of it fits twice: a system shows no more anyway.
+/// Bytes of the text in the notification when it does not fit twice in full: systems show no more anyway.
 const SHOWN: usize = 1_024;
 
 /// A text shorter than this says too little: then names get less room.
 const LEAST_BODY: usize = 256;
 
-/// Bytes of a title and of a topic's name then.
+/// Bytes of a title and of a topic's name in that case.
 const SHORT_TITLE: usize = 256;
 const SHORT_NAME: usize = 96;
 
@@ -82,12 +82,12 @@ struct Text<'a> {
     require_ack: bool,
     accepted_at: String,
     expires_at: String,
-    /// There is more to be fetched.
+    /// The rest has to be fetched.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
 
-/// What a push says, as much of it as there is room for.
+/// The texts of a push, as far as there is room for them.
 struct Said<'a> {
     title: &'a str,
     topic_name: Option<&'a str>,
@@ -96,7 +96,7 @@ struct Said<'a> {
     shown: &'a str,
 }
 
-/// The push as text, of at most `most` bytes; links lead to the app at `base`.
+/// The push as JSON of at most `most` bytes; links lead to the app at `base`.
 pub(super) fn text(push: &Outgoing, base: &str, most: usize) -> Vec<u8> {
     if push.doorbell {
         return doorbell(push, base);
@@ -161,7 +161,7 @@ fn readable<'a>(push: &'a Outgoing, base: &str, said: &Said<'a>) -> Envelope<'a>
     notification(push, base, said.title, body, actions, What::Text(Box::new(text)))
 }
 
-/// There is something, and for whom; nothing of what.
+/// Says that there is a message and for which client, but nothing of its content.
 fn doorbell(push: &Outgoing, base: &str) -> Vec<u8> {
     let title = push.lang.pick("New message", "Новое сообщение");
     let what = What::Doorbell { doorbell: true };
@@ -193,7 +193,7 @@ fn notification<'a>(
             mutable: true,
             data: Data { v: 1, id, what },
         },
-        // In the W3C's text it stands here, Firefox reads it above.
+        // The W3C's draft has it here; Firefox reads the one above.
         mutable: true,
     }
 }
@@ -203,7 +203,7 @@ fn open(push: &Outgoing, base: &str) -> Button {
     Button { action: "open", title: push.lang.pick("Open", "Открыть"), navigate }
 }
 
-/// How urgent it is, where that is not the usual.
+/// The urgency in words, if it is not normal.
 fn urgency(priority: Priority, lang: Lang) -> Option<&'static str> {
     match priority {
         Priority::Low => Some(lang.pick("not urgent", "не срочно")),
@@ -214,7 +214,7 @@ fn urgency(priority: Priority, lang: Lang) -> Option<&'static str> {
 }
 
 fn bytes(push: &Envelope<'_>) -> Vec<u8> {
-    // Strings in structs: their serialisation cannot fail.
+    // Structs of strings always serialise.
     serde_json::to_vec(push).unwrap_or_default()
 }
 

@@ -1,5 +1,5 @@
-//! Names are resolved once, and only to addresses that everybody may reach: whoever names an endpoint must not make simod
-//! speak to the plant's own machines. reqwest connects to just what is found here.
+//! Names are resolved once, and only to public addresses: a phone that names an endpoint must not make simod talk to the
+//! plant's own machines. reqwest connects only to the addresses found here.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -19,7 +19,7 @@ const fn v6(a: u16, b: u16, bits: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), bits)
 }
 
-/// What is not reached from everywhere (iana.org/assignments/iana-ipv4-special-registry), and what is nobody's.
+/// Addresses that are not globally reachable (iana.org/assignments/iana-ipv4-special-registry) or unassigned.
 const SPECIAL_V4: [Ipv4Net; 15] = [
     v4(0, 0, 0, 8),
     v4(10, 0, 0, 8),
@@ -38,10 +38,10 @@ const SPECIAL_V4: [Ipv4Net; 15] = [
     v4(240, 0, 0, 4),
 ];
 
-/// Of IPv6 only this is: loopback, local and mapped addresses and NAT64's are all outside.
+/// Of IPv6 only this is global: loopback, local, mapped and NAT64 addresses are all outside.
 const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 3);
 
-/// And of it not this: tunnels that lead to any IPv4 address (Teredo, 6to4), and documentation.
+/// Except these: tunnels to any IPv4 address (Teredo, 6to4), and documentation.
 const SPECIAL_V6: [Ipv6Net; 4] =
     [v6(0x2001, 0, 23), v6(0x2001, 0xdb8, 32), v6(0x2002, 0, 16), v6(0x3fff, 0, 20)];
 
@@ -54,7 +54,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// A name leads to where no push service is.
+/// A name resolves to an address that is not public.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{host} leads to {address}, which is no public address: nothing is sent there unless `webpush.allowed_hosts` has the host"

@@ -1,15 +1,15 @@
-//! Whom a push service may write to about what we send. Apple refuses tokens whose subject leads nowhere, with an answer
-//! that names no reason, while Google takes them: so it is looked at here.
+//! The contact that push services may write to about our pushes. Apple refuses tokens whose subject leads nowhere, without
+//! naming the reason, while Google accepts them: so we check it ourselves.
 
 use std::net::IpAddr;
 
 use simo_common::{lang::Text, text};
 use url::{Host, Url};
 
-/// Whether push services take the subject.
+/// Checks that push services accept the subject.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A description of the error.
 pub fn check(subject: &str) -> Result<(), Text> {
     let host = match subject.strip_prefix("mailto:") {
         Some(mailbox) => mailbox.rsplit_once('@').filter(|(who, _)| !who.is_empty()).map(|(_, host)| host),

@@ -117,7 +117,7 @@ async fn a_cold_start_opens_few_connections_and_many_pushes_share_them() {
     let scene = Scene::new(&[H2, H1]).await;
     scene.service.answer(|answers| answers.after = Duration::from_millis(20));
     assert_eq!(scene.send_many(100).await, 100);
-    // Those two, and the one that found out.
+    // Those two, and the one that detected the version.
     assert!(scene.service.connections() <= 3, "{}", scene.service.connections());
     let pushed = scene.service.seen.pushed.lock().unwrap();
     assert!(pushed.iter().all(|pushed| pushed.version == Version::HTTP_2));
@@ -137,7 +137,7 @@ async fn what_a_service_speaks_may_change() {
     let mut scene = Scene::new(&[H2, H1]).await;
     assert_eq!(scene.send_many(5).await, 5);
     scene.service.again(&[H1]).await;
-    // One push at least finds out by failing.
+    // At least one push detects it by failing.
     for _ in 0..100 {
         if scene.send_many(5).await == 5 {
             return;
@@ -155,7 +155,7 @@ async fn nobody_is_followed_elsewhere_and_long_answers_are_cut() {
         answers.headers.insert("location", elsewhere.parse().unwrap());
     });
     let sent = scene.send().await;
-    assert!(matches!(sent, Err(Failure::Misconfigured { scope: Scope::Device, .. })), "{sent:?}");
+    assert!(matches!(sent, Err(Failure::Misconfigured { scope: FailureScope::Device, .. })), "{sent:?}");
     assert_eq!(scene.service.seen.pushed.lock().unwrap().len(), 1);
     scene.service.answer(|answers| {
         answers.status = StatusCode::SERVICE_UNAVAILABLE;
@@ -170,7 +170,7 @@ async fn nobody_is_followed_elsewhere_and_long_answers_are_cut() {
 async fn a_dead_service_is_tried_once_by_many_and_its_secret_url_is_not_told() {
     let scene = Scene::new(&[H2]).await;
     let channel = &scene.channel;
-    // It takes connections, and says nothing on them.
+    // It accepts connections, and never answers.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let tried = Arc::new(AtomicUsize::new(0));
@@ -201,7 +201,9 @@ async fn a_host_that_is_allowed_no_more_is_sent_nothing() {
     let scene = Scene::new(&[H2]).await;
     let address = Address::new(scene.address().as_str().replace("localhost", "127.0.0.1"));
     let sent = scene.channel.send(&Outgoing { address, ..push() }).await;
-    let Err(Failure::Misconfigured { scope: Scope::Device, answer }) = sent else { panic!("{sent:?}") };
+    let Err(Failure::Misconfigured { scope: FailureScope::Device, answer }) = sent else {
+        panic!("{sent:?}")
+    };
     assert!(answer.contains("webpush.allowed_hosts"));
     assert_eq!(scene.service.connections(), 0);
 }

@@ -1,4 +1,4 @@
-//! Who sends: the installation's key pair, and the tokens that it signs for push services (RFC 8292).
+//! The sender's identity: the installation's key pair, and the tokens that it signs for push services (RFC 8292).
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ use simo_common::time::{HOUR, SECOND};
 
 use super::address::BASE64;
 
-/// How long a token is valid; push services take a day at most.
+/// How long a token is valid; push services accept a day at most.
 const VALID_FOR: i64 = 12 * HOUR;
 
-/// How old it may become before it is made anew.
+/// The age at which a token is renewed.
 pub(super) const USED_FOR: i64 = 6 * HOUR;
 
-/// The installation's key. Subscriptions are made with its public half: with another one none of them works any more.
+/// The installation's key. Subscriptions are tied to its public half: with another key none of them works any more.
 pub struct VapidKey {
     pair: EcdsaKeyPair,
     public: String,
@@ -43,7 +43,7 @@ impl fmt::Debug for VapidKey {
 }
 
 impl VapidKey {
-    /// A new one.
+    /// A new key.
     ///
     /// # Errors
     /// The machine has no randomness.
@@ -79,20 +79,20 @@ impl VapidKey {
         Ok(Self { pair, public: BASE64.encode(public), private: BASE64.encode(private.as_ref()).into() })
     }
 
-    /// The half that apps subscribe with, in base64url.
+    /// The public half, with which apps subscribe, in base64url.
     pub fn public(&self) -> &str {
         &self.public
     }
 
-    /// The half that nobody else may see.
+    /// The secret half.
     pub fn private(&self) -> &str {
         self.private.expose_secret()
     }
 
-    /// What says to the push service of `origin` who sends, as the value of `Authorization`.
+    /// The value of `Authorization` that identifies us to the push service of `origin`.
     pub(super) fn authorization(&self, origin: &str, subject: &str, now: i64) -> Result<String, Unspecified> {
         let claims = Claims { aud: origin, exp: (now + VALID_FOR) / SECOND, sub: subject };
-        // Texts and a number: their serialisation cannot fail.
+        // Strings and a number always serialise.
         let claims = serde_json::to_vec(&claims).unwrap_or_default();
         let signed =
             format!("{}.{}", BASE64.encode(br#"{"typ":"JWT","alg":"ES256"}"#), BASE64.encode(claims));

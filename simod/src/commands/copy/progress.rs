@@ -1,4 +1,4 @@
-//! How far a copy has come: a bar on a terminal, a line for each table elsewhere.
+//! Progress of a copy: a bar on a terminal, a line for each table elsewhere.
 
 use std::{fmt::Write, io::IsTerminal as _};
 
@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use simo_common::lang::Lang;
 use simod::store::copy::{Doing, Progress};
 
-/// What is shown of a copy, on stderr.
+/// The progress shown on stderr.
 pub(super) struct Shown {
     lang: Lang,
     bar: ProgressBar,
@@ -42,7 +42,7 @@ impl Shown {
         self.bar.set_length(progress.of);
         self.bar.set_position(progress.rows);
         if self.doing.replace(progress.doing) != Some(progress.doing) {
-            // What an earlier run has copied says nothing of the speed, nor does copying of comparing.
+            // The rows that an earlier run has copied must not count for the speed, nor copying for comparing.
             self.bar.reset();
             self.bar.set_position(progress.rows);
             self.bar.reset_eta();
@@ -55,7 +55,7 @@ impl Shown {
     }
 }
 
-/// A number with its thousands apart.
+/// A number with its thousands separated.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() * 2);

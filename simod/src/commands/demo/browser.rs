@@ -1,4 +1,4 @@
-//! The demo's last act: a browser becomes a phone of the company, and the terminal shows what happens on it.
+//! The demo's last act: a browser becomes a phone of the company, and the terminal shows what it does.
 
 use std::{collections::HashSet, net::UdpSocket, time::Duration};
 
@@ -16,10 +16,10 @@ use simo_common::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Seconds that a code works when other machines reach the demo.
+/// How many seconds a code works when other machines can reach the demo.
 pub(super) const LAN_SECONDS: i64 = 600;
 
-/// Time to look at the phone before the next thing happens.
+/// Time to look at the phone before the next message.
 const PAUSE: Duration = Duration::from_secs(3);
 /// How long a person may take to allow notifications.
 const ALLOWED_WITHIN: Duration = Duration::from_secs(45);
@@ -27,9 +27,9 @@ const LOOK: Duration = Duration::from_millis(300);
 /// How long an alarm is watched.
 const WATCHED: Duration = Duration::from_mins(30);
 
-/// The address under which other machines of the network find this one, if it has one.
+/// This machine's address on its network, if it has one.
 pub(super) fn lan_address() -> Option<String> {
-    // Nothing is sent: the system only chooses the way that it would take.
+    // Nothing is sent: the system only chooses the route that it would take.
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("192.0.2.1:9").ok()?;
     let address = socket.local_addr().ok()?.ip();
@@ -46,7 +46,7 @@ pub(super) async fn invite(admin: &Client, guest: &NewEmployee, is_lan: bool) ->
     Ok(())
 }
 
-/// Waits for browsers, and lets something happen to each that comes.
+/// Waits for browsers, and sends each that comes its messages.
 pub(super) async fn follow(admin: Client, acs: Client, guest: String, lang: Lang) -> Result<()> {
     let mut known = HashSet::new();
     loop {
@@ -72,7 +72,7 @@ pub(super) async fn follow(admin: Client, acs: Client, guest: String, lang: Lang
     }
 }
 
-/// Waits until the person has allowed notifications; where the browser has none, messages come to its open page.
+/// Waits until the person has allowed notifications; without them, messages only reach the open page.
 async fn until_it_rings(admin: &Client, id: Uuid, lang: Lang) -> Result<()> {
     let until = Instant::now() + ALLOWED_WITHIN;
     while Instant::now() < until {
@@ -86,7 +86,7 @@ async fn until_it_rings(admin: &Client, id: Uuid, lang: Lang) -> Result<()> {
     Ok(())
 }
 
-/// What happens in the night, and what becomes of it on the phone.
+/// Posts the night's alarm, and follows it on the phone.
 async fn alarm(admin: &Client, acs: &Client, guest: &str, lang: Lang) -> Result<()> {
     let message = PostMessage {
         title: lang.pick("Boiler 2: pressure is too high", "Котёл 2: давление выше нормы").to_owned(),
@@ -110,7 +110,7 @@ async fn alarm(admin: &Client, acs: &Client, guest: &str, lang: Lang) -> Result<
             (delivery.read_at, lang.pick("it was opened", "его открыли")),
             (delivery.acknowledged_at, lang.pick("it was acknowledged", "его подтвердили")),
         ];
-        // A message acknowledged on its notification was never opened.
+        // A message acknowledged from its notification was never opened.
         let last = steps.iter().rposition(|(at, _)| at.is_some()).map_or(0, |last| last + 1);
         for (_, text) in steps[told..last.max(told)].iter().filter(|(at, _)| at.is_some()) {
             say!("  … {text}");

@@ -1,4 +1,4 @@
-//! The demo's company: an ACS, three employees, two groups, two topics, and what happens there in a night.
+//! The demo's company: an ACS, three employees, two groups, two topics, and the events of one night.
 
 use simo_common::{
     api::{

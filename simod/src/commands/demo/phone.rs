@@ -27,8 +27,8 @@ pub(super) struct Phone {
 }
 
 impl Phone {
-    /// Pairs a phone of an employee, and lets it listen for as long as the program runs. `total` counts the messages that
-    /// all phones have together.
+    /// Pairs a phone with an employee, and lets it listen for as long as the program runs. `total` counts the messages of
+    /// all phones.
     pub(super) async fn pair(
         admin: &Client,
         server: &Server,
@@ -92,7 +92,7 @@ impl Phone {
         Ok(phone)
     }
 
-    /// Shows what it received.
+    /// Shows the received messages.
     pub(super) fn print(&self, lang: Lang) {
         say!("  {}", self.owner);
         for message in self.received.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -106,13 +106,13 @@ impl Phone {
         say!();
     }
 
-    /// From now on each message is shown as it arrives.
+    /// From now on shows each message as it arrives.
     pub(super) fn report_live(&self) {
         self.live.store(true, Ordering::Relaxed);
     }
 }
 
-/// A phone confirms what it has; its owner acknowledges what asks for it.
+/// The receipts of a phone whose owner acknowledges when asked to.
 fn receipts(message: &DeviceMessage) -> Vec<Receipt> {
     let at = Timestamp::from_microsecond(Clock::System.now()).unwrap_or_default();
     let receipt = |kind| Receipt { message_id: message.id, kind, at, by: None };

@@ -1,4 +1,4 @@
-//! A CA that is good for a few hosts, and certificates from it.
+//! A CA restricted to a few hosts, and certificates from it.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -25,11 +25,11 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// Makes one for these hosts.
+    /// Makes a CA for these hosts.
     pub(super) fn new(hosts: &[Host], days: u16) -> anyhow::Result<Self> {
         let key = KeyPair::generate()?;
         let first = hosts.first().map(Host::to_string).unwrap_or_default();
-        // Unlike any other CA's, or browsers mix them up. A common name has 64 characters at most.
+        // Unique, because browsers mix up CAs with the same name. A common name has 64 characters at most.
         let name = format!("SiMO CA {} {first:.40}", &hex(&Sha256::digest(key.der_bytes()))[..8]);
         let begins = begins();
         let mut params = params(&name, begins, begins + i64::from(days) * DAY);
@@ -40,7 +40,7 @@ impl Authority {
         Self::of(certificate.der(), key).context("the new CA cannot be read")
     }
 
-    /// Reads one whose key was kept; `None` when they are not such a CA and its key.
+    /// Reads a CA with its kept key; `None` if they are not such a CA and its key.
     pub(super) fn read(pem: &str, key: &str) -> Option<Self> {
         Self::of(&CertificateDer::from_pem_slice(pem.as_bytes()).ok()?, KeyPair::from_pem(key).ok()?)
     }
@@ -57,7 +57,7 @@ impl Authority {
         self.issuer.key().serialize_pem()
     }
 
-    /// A certificate for these hosts with this CA after it, and its key, both PEM. It does not outlive the CA.
+    /// A certificate for these hosts followed by the CA's, and its key, both PEM. It does not outlive the CA.
     pub(super) fn issue(&self, hosts: &[Host], days: u16) -> anyhow::Result<(String, String)> {
         let key = KeyPair::generate()?;
         let begins = begins();
@@ -86,7 +86,7 @@ fn begins() -> i64 {
     Clock::System.now() / SECOND - BEHIND
 }
 
-/// With `serverAuth` only: without it Windows would trust programs that the CA signed.
+/// With `serverAuth` only: otherwise Windows would trust programs signed by the CA.
 fn params(name: &str, begins: i64, ends: i64) -> CertificateParams {
     let at = |second: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(second.unsigned_abs());
     let mut params = CertificateParams::default();
@@ -97,8 +97,8 @@ fn params(name: &str, begins: i64, ends: i64) -> CertificateParams {
     params
 }
 
-/// These hosts and no others. A permitted name does not restrict names of another kind, so where one kind has none, all of it is
-/// excluded.
+/// Permits only these hosts. A permitted name does not restrict names of another kind, so a kind without names is excluded
+/// as a whole.
 fn constraints(hosts: &[Host]) -> NameConstraints {
     let address =
         |address: IpAddr, prefix| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, prefix));
@@ -117,7 +117,7 @@ fn constraints(hosts: &[Host]) -> NameConstraints {
     NameConstraints { permitted_subtrees: hosts.iter().map(permitted).collect(), excluded_subtrees: excluded }
 }
 
-/// Without the brackets that URLs have.
+/// Without the brackets that IPv6 addresses have in URLs.
 fn in_certificate(host: &Host) -> String {
     host.to_string().trim_matches(['[', ']']).to_owned()
 }

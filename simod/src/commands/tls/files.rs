@@ -1,4 +1,4 @@
-//! Writing the files: each is complete or not there at all, and a key is never readable for others meanwhile.
+//! Writes the files: each is complete or absent, and a key is never readable by others meanwhile.
 
 use std::{
     fs::{self, Permissions},
@@ -19,12 +19,12 @@ pub(super) struct File {
 }
 
 impl File {
-    /// For all to read.
+    /// Readable by all.
     pub(super) fn open(name: &'static str, content: impl Into<Vec<u8>>) -> Self {
         Self { name, content: content.into(), mode: 0o644 }
     }
 
-    /// For its owner alone.
+    /// Readable by its owner only.
     pub(super) fn secret(name: &'static str, content: impl Into<Vec<u8>>) -> Self {
         Self { name, content: content.into(), mode: 0o600 }
     }
@@ -38,7 +38,7 @@ impl File {
     }
 }
 
-/// Writes files that must not be there yet.
+/// Writes files that must not exist yet.
 pub(super) fn create(directory: &Path, files: &[File], lang: Lang) -> anyhow::Result<()> {
     let there: Vec<_> = files
         .iter()
@@ -48,7 +48,7 @@ pub(super) fn create(directory: &Path, files: &[File], lang: Lang) -> anyhow::Re
     if !there.is_empty() {
         let (at, there) = (directory.display(), there.join(", "));
         bail!(lang.pick(
-            format!("{at} has {there} already; --force replaces them by those of a new CA, which every phone has to be told of"),
+            format!("{at} has {there} already; --force replaces them by those of a new CA, which every phone needs"),
             format!("в {at} уже есть {there}; --force заменит их файлами нового УЦ, его нужно добавить в каждый телефон"),
         ));
     }
@@ -60,7 +60,7 @@ pub(super) fn create(directory: &Path, files: &[File], lang: Lang) -> anyhow::Re
     Ok(())
 }
 
-/// Writes files that may be there. They keep owner and group, since simod may run as another user.
+/// Writes files that may exist. They keep owner and group, because simod may run as another user.
 pub(super) fn replace(directory: &Path, files: &[File]) -> anyhow::Result<()> {
     for file in files {
         let path = directory.join(file.name);
@@ -78,7 +78,7 @@ pub(super) fn replace(directory: &Path, files: &[File]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes a file that may be there.
+/// Removes a file that may exist.
 pub(super) fn remove(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

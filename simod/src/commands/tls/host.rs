@@ -1,4 +1,4 @@
-//! Reading hosts of the command line.
+//! Parses hosts on the command line.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use simo_common::{
 };
 use url::{Host, Url};
 
-/// Reads a name or an IP address. A name comes out as certificates have it: in ASCII and small letters.
+/// Parses a name or an IP address. Names become what certificates contain: ASCII in small letters.
 pub(super) fn host(text: &str) -> Result<Host, Wrong> {
     if text.contains('*') {
         return Err(Wrong(text!(
@@ -61,7 +61,7 @@ fn is_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
-/// In their order.
+/// The hosts without repeats, in order.
 pub(super) fn each_once(hosts: &[Host]) -> Vec<Host> {
     let new = |(place, host): (usize, &Host)| (!hosts[..place].contains(host)).then(|| host.clone());
     hosts.iter().enumerate().filter_map(new).collect()
@@ -103,7 +103,7 @@ mod tests {
             ("simo.", "neither", "не имя узла"),
             ("-a.example", "neither", "не имя узла"),
             ("a_b", "neither", "не имя узла"),
-            // A browser would read the address 1.2.0.3.
+            // A browser would read this as the address 1.2.0.3.
             ("1.2.3", "neither", "не имя узла"),
             ("10.0.0.256", "neither", "не имя узла"),
             ("0.0.0.0", "neither", "не имя узла"),

@@ -1,4 +1,4 @@
-//! What the command says: the lines for the configuration on standard output, the rest on standard error.
+//! The command's output: lines for the configuration on standard output, the rest on standard error.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub(super) fn url(host: &Host, port: u16) -> String {
     if port == 443 { format!("https://{host}") } else { format!("https://{host}:{port}") }
 }
 
-/// There is a new CA.
+/// Reports a new CA.
 pub(super) fn made(
     directory: &Path,
     arguments: &MakeArguments,
@@ -67,7 +67,7 @@ pub(super) fn made(
     Ok(())
 }
 
-/// There is a new certificate from the same CA.
+/// Reports a new certificate from the same CA.
 pub(super) fn renewed(directory: &Path, lang: Lang) {
     let at = directory.display();
     let files = lang.pick(

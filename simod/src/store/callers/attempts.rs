@@ -1,5 +1,5 @@
-//! What instances count together ([`crate::guard`]), and the attempts that were refused. Neither is on anyone's way: both are
-//! written by a periodic duty.
+//! Counts that instances share ([`crate::guard`]), and refused attempts. A periodic duty writes both, so that no
+//! request waits for them.
 
 use simo_common::{
     api::audit::RefusedAttempts,
@@ -16,10 +16,10 @@ use crate::store::{
     list::page,
 };
 
-/// So many of something in a minute, under a name.
+/// A count of something in one minute, under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
-    /// What is counted.
+    /// The key that is counted.
     pub key: String,
     /// The minute, since 1970.
     pub minute: i64,
@@ -30,37 +30,37 @@ pub struct Counted {
 /// Refused attempts of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Whose token it was.
+    /// The client of the token.
     pub client_no: Option<ClientNo>,
-    /// Where they came from; empty: from too many places to tell.
+    /// Where they came from; empty: from too many places to list.
     pub address: String,
     /// Why they were refused.
     pub reason: String,
     /// How many.
     pub count: u64,
-    /// The first.
+    /// Time of the first.
     pub first_at: i64,
-    /// The last, in the same hour or soon after.
+    /// Time of the last, in the same hour or soon after.
     pub last_at: i64,
 }
 
-/// What is known of a token that was refused.
+/// A token that was refused, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefusedToken {
     /// Its client.
     pub client_no: Option<ClientNo>,
-    /// What became of it: `revoked`, `expired`; else `archived` with its holder, unless it is good and its holder may not do
-    /// what he tried.
+    /// Why it was refused: `revoked`, `expired`; else `archived` with its holder, unless the token is valid and its
+    /// holder lacks the right.
     pub fate: &'static str,
 }
 
-/// The place of refused attempts in their list: hour, client, address, reason, token and field.
+/// Sort key of refused attempts: hour, client, address, reason, token and field.
 pub type RefusedKey = (i64, ClientNo, String, String, TokenNo, String);
 
 impl Store {
-    /// Adds what this instance has counted, and tells what all of them have.
+    /// Adds this instance's counts, and returns those of all instances together.
     pub async fn share_counts(&self, counted: &[Counted]) -> Result<Vec<Counted>> {
-        // Two instances with the same keys lock them in the same order.
+        // Instances with the same keys lock them in the same order.
         let mut rows: Vec<_> = counted.iter().map(|one| (one.minute, one.key.as_str(), one.count)).collect();
         rows.sort_unstable();
         let mut tx = self.write().await?;
@@ -81,7 +81,7 @@ impl Store {
         Ok(sums.collect())
     }
 
-    /// Keeps refused attempts, those of an hour together.
+    /// Stores refused attempts, grouped by hour.
     pub async fn keep_refused(&self, refused: &[Refused]) -> Result<()> {
         let mut rows: Vec<_> = refused
             .iter()
@@ -133,7 +133,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Refused attempts with tokens of one client, or all, and refused posts; newest hour first. Of one ACS only its posts.
+    /// Refused attempts with tokens of one client, or all, and refused posts; newest hour first. For one ACS only its
+    /// posts.
     pub async fn refused(
         &self,
         within: Option<ClientNo>,
@@ -205,7 +206,7 @@ impl Store {
         .await
     }
 
-    /// What is known of a token that was refused, for the record; `None` when nobody ever had it.
+    /// Describes a refused token for the log; `None` when it never existed.
     pub async fn refused_token(&self, hash: &[u8; 32]) -> Result<Option<RefusedToken>> {
         let found: Option<(Option<ClientNo>, Option<i64>, Option<i64>)> =
             query_as("select client_no, revoked_at, expires_at from token where hash = $1")
@@ -223,7 +224,7 @@ impl Store {
         }))
     }
 
-    /// Forgets the counts of minutes that are over, or that a clock that was ahead has made.
+    /// Deletes the counts of past minutes, and those made while the clock was ahead.
     pub async fn forget_counts(&self) -> Result<()> {
         let minute = self.clock.now() / (60 * SECOND);
         let mut tx = self.write().await?;

@@ -1,4 +1,4 @@
-//! Who holds a token, from the live rows.
+//! Finds the holder of a token in the live rows.
 
 use simo_common::{people::Role, token::TokenKind};
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use crate::store::{
     db::engine::{query, query_as, query_scalar},
 };
 
-/// Who a token lets in.
+/// The holder that a token authenticates.
 #[derive(Debug, Clone)]
 pub enum TokenHolder {
     /// An ACS.
@@ -21,7 +21,7 @@ pub enum TokenHolder {
     Device(DeviceCaller),
 }
 
-/// An ACS that calls.
+/// An ACS as caller.
 #[derive(Debug, Clone)]
 pub struct AcsCaller {
     /// Its client.
@@ -36,35 +36,35 @@ pub struct AcsCaller {
     pub limits: TokenLimits,
 }
 
-/// An operator that calls.
+/// An operator as caller.
 #[derive(Debug, Clone)]
 pub struct OperatorCaller {
     /// The operator; absent for the local socket.
     pub operator_no: Option<OperatorNo>,
-    /// His name.
+    /// Their name.
     pub name: String,
-    /// What he may do.
+    /// Their role.
     pub role: Role,
-    /// His client (number and slug); absent for owners.
+    /// Their client (number and slug); absent for owners.
     pub client: Option<(ClientNo, String)>,
 }
 
-/// A phone that calls.
+/// A phone as caller.
 #[derive(Debug, Clone)]
 pub struct DeviceCaller {
     /// Its client.
     pub client_no: ClientNo,
     /// The client's slug.
     pub client: String,
-    /// Whose phone it is.
+    /// The employee whose phone it is.
     pub employee_no: EmployeeNo,
     /// The device.
     pub device_no: DeviceNo,
     /// Its id.
     pub device_id: Uuid,
-    /// The way to it.
+    /// Its channel.
     pub channel: ChannelKind,
-    /// Whether the employee is blocked: then the phone is let in nowhere.
+    /// Whether the employee is blocked: then every request of the phone is refused.
     pub blocked: bool,
 }
 
@@ -148,7 +148,7 @@ impl Store {
             .await?)
     }
 
-    /// The only client there is, with its slug; `None` when there is none or several.
+    /// The only client, with its slug; `None` when there are none or several.
     pub async fn only_client(&self) -> Result<Option<(ClientNo, String)>> {
         let mut clients: Vec<(ClientNo, String)> =
             query_as("select no, slug from client where archived_at is null limit 2")

@@ -1,4 +1,4 @@
-//! What an ACS may do with a token: send, read, to which topics, from which networks.
+//! Limits on an ACS's token: send, read, to which topics, from which networks.
 
 use std::net::IpAddr;
 
@@ -7,31 +7,31 @@ use simo_common::token::Scope;
 
 use crate::store::{Refusal, Result, db::engine::Row};
 
-/// The limits of a token. What they say is decided with the token's live row.
+/// The limits of a token. They are applied with the token's live row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenLimits {
     /// What it may be used for; empty: everything.
     pub scopes: Vec<Scope>,
-    /// The topics that it may post to, by slug; empty: all.
+    /// The topics it may post to, by slug; empty: all.
     pub topics: Vec<String>,
-    /// The networks that it may be used from; empty: all.
+    /// The networks it may be used from; empty: all.
     pub networks: Vec<IpNet>,
     /// Requests a minute; `None`: as many as the configuration says.
     pub rate_limit: Option<u32>,
-    /// Whether it is answered 503 where others are answered 429.
+    /// Whether rate limiting answers 503 instead of 429.
     pub rate_limit_as_503: bool,
-    /// Whether messages with it are cut to their limits instead of being refused.
+    /// Whether its messages are cut to the limits instead of being refused.
     pub fit: bool,
 }
 
-/// What has to be known of a token before its row is read, where anything is said of it.
+/// Limits of a token that apply before its row is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OnSight {
     /// Requests a minute; `None`: as many as the configuration says.
     pub rate_limit: Option<u64>,
-    /// Whether it is answered 503 where others are answered 429.
+    /// Whether rate limiting answers 503 instead of 429.
     pub rate_limit_as_503: bool,
-    /// Whether messages with it are cut to their limits instead of being refused.
+    /// Whether its messages are cut to the limits instead of being refused.
     pub fit: bool,
 }
 
@@ -48,23 +48,23 @@ impl TokenLimits {
         })
     }
 
-    /// The networks that these texts name, each a network or one address; others are left out.
+    /// Parses networks, each a network or one address; unreadable ones are left out.
     pub(crate) fn networks(texts: &[String]) -> Vec<IpNet> {
         texts.iter().filter_map(|text| network(text)).collect()
     }
 
-    /// Whether it may be used for this.
+    /// Whether the token may be used for this scope.
     pub fn allow(&self, scope: Scope) -> bool {
         self.scopes.is_empty() || self.scopes.contains(&scope)
     }
 
-    /// Whether it may be used from there; from an unknown address only where every network is allowed.
+    /// Whether it may be used from this address; an unknown address only passes where every network is allowed.
     pub fn allow_from(&self, address: Option<IpAddr>) -> bool {
         self.networks.is_empty()
             || address.is_some_and(|address| self.networks.iter().any(|network| network.contains(&address)))
     }
 
-    /// Why a message to a topic is refused, if it is.
+    /// Why a message to this topic is refused, if it is.
     pub(in crate::store) fn refuse(&self, topic: Option<&str>, from: Option<IpAddr>) -> Option<Refusal> {
         if !self.allow_from(from) {
             return Some(Refusal::WrongNetwork(from));
@@ -78,19 +78,19 @@ impl TokenLimits {
     }
 }
 
-/// A network, or one address.
+/// Parses a network, or one address.
 pub fn network(text: &str) -> Option<IpNet> {
     let text = text.trim();
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// A list as it lies in a column; `None` where there is nothing to say.
+/// A list as it is stored in a column; `None` when empty.
 pub(in crate::store) fn joined<T: ToString>(list: &[T]) -> Option<String> {
     let texts: Vec<String> = list.iter().map(T::to_string).collect();
     (!texts.is_empty()).then(|| texts.join(","))
 }
 
-/// What cannot be read must not widen what a token may do: it is an error.
+/// An unreadable limit is an error: ignoring it would widen what the token may do.
 fn parsed<T: std::str::FromStr>(text: Option<String>) -> Result<Vec<T>> {
     let text = text.unwrap_or_default();
     let parts = text.split(',').filter(|part| !part.is_empty());

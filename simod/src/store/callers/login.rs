@@ -1,5 +1,5 @@
-//! Operators log in: a one-time code, handed over by an administrator, for a token of the machine's own. The database knows
-//! only the code's SHA-256.
+//! Operators log in: a one-time code, handed over by an administrator, is exchanged for a token of that machine. The
+//! database knows only the code's SHA-256.
 
 use simo_common::{
     api::{access::IssuedToken, login::LoginCode},
@@ -15,7 +15,7 @@ use crate::{
     actor,
     store::{
         ClientNo, OperatorNo, Result, SERVER, Store, TokenTerms, Write,
-        audit::Change,
+        audit::AuditChange,
         db::engine::query,
         directory::{
             by_name::live_operator,
@@ -24,21 +24,21 @@ use crate::{
     },
 };
 
-/// A machine that wants to be let in.
+/// A session to be created for a machine that logs in.
 #[derive(Debug, Clone)]
 pub struct NewSession {
-    /// Of the one-time code, as it was normalised.
+    /// Hash of the one-time code, as it was normalised.
     pub code_hash: [u8; 32],
-    /// What the session is called.
+    /// The session's name.
     pub name: String,
     /// How long it lasts.
     pub valid_for_seconds: i64,
 }
 
-/// What became of a login.
+/// The result of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoggedIn {
-    /// The operator is in, with this token.
+    /// The operator is logged in, with this token.
     Done(IssuedToken),
     /// The code is unknown, used or expired; the failure is counted.
     WrongCode,
@@ -47,11 +47,11 @@ pub enum LoggedIn {
         /// Seconds until it may try again.
         retry_after: u32,
     },
-    /// Too many unknown codes were looked up in this second: this one was not.
+    /// Too many unknown codes were looked up in this second, so this one was not.
     NextSecond,
 }
 
-/// Whom a code that still works lets in.
+/// The operator of a valid code.
 struct Invited {
     operator_no: OperatorNo,
     client_no: Option<ClientNo>,
@@ -59,11 +59,11 @@ struct Invited {
 }
 
 impl Store {
-    /// Makes a code with which an operator of one client, or of all, logs in once. The one that he had works no more.
-    /// Where he logs in is the caller's to say.
+    /// Makes a code with which an operator of one client, or of all, logs in once. Their previous code stops working.
+    /// The caller adds the address to log in at.
     ///
     /// # Errors
-    /// [`crate::store::Error::NotFound`] when there is no such operator, or he is archived.
+    /// [`crate::store::Error::NotFound`] when there is no such operator, or they are archived.
     pub async fn login_code(
         &self,
         within: Option<ClientNo>,
@@ -77,10 +77,10 @@ impl Store {
         Ok(code)
     }
 
-    /// Lets in a machine that calls from the network address `from`: the code is used up.
+    /// Logs in a machine that calls from the network address `from`; the code is used up.
     pub async fn log_in(&self, from: &str, new: &NewSession) -> Result<LoggedIn> {
         let now = self.clock.now();
-        // Before the writer is asked for: whoever guesses must not make others wait.
+        // Checked before taking the writer: guessing must not make others wait.
         if let Some(retry_after) = wrong_codes::too_many_logins(&mut *self.read().await?, from, now).await? {
             return Ok(LoggedIn::TooMany { retry_after });
         }
@@ -101,7 +101,7 @@ impl Store {
             .execute(&mut tx)
             .await?;
         if used.rows_affected() == 0 {
-            // Another machine was faster.
+            // Another machine used the code first.
             return Ok(LoggedIn::WrongCode);
         }
         let terms = TokenTerms {
@@ -119,14 +119,14 @@ impl Store {
         let issued = insert_token(&mut tx, &token, now).await?;
         actor::identify(|| format!("operator {}", operator.name));
         let begun = session(&mut tx, operator.client_no, operator.operator_no, issued.id).await?;
-        let change = Change::new("session.begin", &*operator.name).after(&told(&begun));
+        let change = AuditChange::new("session.begin", &*operator.name).after(&told(&begun));
         tx.record(operator.client_no.unwrap_or(SERVER), change);
         tx.commit().await?;
         Ok(LoggedIn::Done(issued))
     }
 }
 
-/// Makes an operator's code, and writes down that it was made.
+/// Makes an operator's code, and records it in the audit.
 pub(in crate::store) async fn insert_code(
     tx: &mut Write,
     within: Option<ClientNo>,
@@ -153,20 +153,20 @@ pub(in crate::store) async fn insert_code(
     .execute(tx)
     .await?;
     let works = serde_json::json!({ "expires_at": made.expires_at });
-    let change = Change::new("session.invite", name).after(&works);
+    let change = AuditChange::new("session.invite", name).after(&works);
     tx.record(client_no.unwrap_or(SERVER), change);
     Ok(made)
 }
 
-/// The code that an operator may have works no more.
+/// Withdraws the operator's code, if there is one.
 pub(in crate::store) async fn withdraw_code(tx: &mut Write, operator_no: OperatorNo) -> Result<()> {
     query("delete from login_code where operator_no = $1").bind(operator_no).execute(tx).await?;
     Ok(())
 }
 
 async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Option<Invited>> {
-    // Whoever archives the operator now must see the token that follows, to revoke it. Everybody takes the operator's row
-    // before his code's.
+    // A concurrent archiving of the operator must see the new token, to revoke it. Everything locks the operator's row
+    // before the code's.
     let lock = tx.locked("o");
     let row = query(format!(
         "select o.no, o.client_no, o.name

@@ -16,32 +16,32 @@ use crate::store::{
     },
 };
 
-/// How many of the newest posts of a kind can be recognised.
+/// How many of the newest posts of a kind are kept one by one.
 pub(crate) const NEWEST_REFUSED: usize = 20;
 
 /// Refused posts of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedPosts {
-    /// With which token they came.
+    /// The token's hash.
     pub token: [u8; 32],
     /// The hour, since 1970.
     pub hour: i64,
     /// The code of the answer.
     pub code: &'static str,
-    /// The first field that was wrong; empty: none was.
+    /// The first field that was wrong; empty: none.
     pub field: &'static str,
     /// How many.
     pub count: u64,
-    /// The first.
+    /// Time of the first.
     pub first_at: i64,
-    /// The last.
+    /// Time of the last.
     pub last_at: i64,
     /// The newest of them, in any order.
     pub newest: Vec<RefusedPost>,
 }
 
 impl Store {
-    /// Adds refused posts to what is known of them. Tokens that no ACS ever had are passed over.
+    /// Adds refused posts to those stored. Tokens that never belonged to an ACS are skipped.
     pub async fn keep_refused_posts(&self, posts: &[RefusedPosts]) -> Result<()> {
         if posts.is_empty() {
             return Ok(());
@@ -76,7 +76,7 @@ impl Store {
         if rows.is_empty() {
             return tx.rollback().await;
         }
-        // Two instances with the same rows lock them in the same order.
+        // Instances with the same rows lock them in the same order.
         rows.sort_unstable();
         let rows =
             rows.into_iter().map(|(client_no, hour, token_no, code, field, count, first_at, last_at)| {
@@ -160,7 +160,7 @@ impl Store {
     }
 }
 
-/// The newest of both, newest first.
+/// The newest of both lists, newest first.
 fn newest_of(mut earlier: Vec<RefusedPost>, more: &[RefusedPost]) -> Vec<RefusedPost> {
     earlier.extend_from_slice(more);
     earlier.sort_by_key(|post| std::cmp::Reverse(post.at));
@@ -168,7 +168,7 @@ fn newest_of(mut earlier: Vec<RefusedPost>, more: &[RefusedPost]) -> Vec<Refused
     earlier
 }
 
-/// As they lie in their column.
+/// Parses the newest posts from their column.
 pub(super) fn read_newest(text: &str) -> Vec<RefusedPost> {
     serde_json::from_str(text).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Sessions: an operator's tokens, as he and those who administer him see them.
+//! Sessions: an operator's tokens, as they and their administrators see them.
 
 use serde_json::{Value, json};
 use simo_common::{api::login::Session, time};
@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use crate::store::{
     ClientNo, Error, Listing, OperatorNo, Result, Rows, SERVER, Store, TokenKey, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Conn, Row, query, query_as},
     list::page,
 };
 
-/// Which of an operator's sessions are to end.
+/// Selects the sessions of an operator to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended<'a> {
     /// The one with this id.
@@ -35,8 +35,8 @@ macro_rules! select_session {
 }
 
 impl Store {
-    /// A page of an operator's sessions, newest first; ended ones only if archived ones are asked for. The token that
-    /// asks is marked.
+    /// A page of an operator's sessions, newest first; ended ones only if archived ones are asked for. The session of
+    /// the asking token is marked.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such operator.
@@ -70,10 +70,10 @@ impl Store {
         .await
     }
 
-    /// Ends sessions of an operator of one client, or of all; says how many still lasted.
+    /// Ends sessions of an operator of one client, or of all; returns how many were still open.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such operator, or the one session that is to end is not his.
+    /// [`Error::NotFound`] when there is no such operator, or the one session to end is not theirs.
     pub async fn end_sessions(
         &self,
         within: Option<ClientNo>,
@@ -90,7 +90,7 @@ impl Store {
             Ended::All => (None, None, None),
         };
         if let Ended::One(id) = which {
-            // One that has ended already stays so.
+            // A session that has already ended is left as it is.
             session(&mut tx, client_no, operator_no, id).await?;
         }
         let ended: Vec<(Uuid,)> = query_as(
@@ -110,7 +110,7 @@ impl Store {
         .await?;
         for (id,) in &ended {
             let session = session(&mut tx, client_no, operator_no, *id).await?;
-            let change = Change::new("session.end", operator).before(&told(&session));
+            let change = AuditChange::new("session.end", operator).before(&told(&session));
             tx.record(client_no.unwrap_or(SERVER), change);
         }
         tx.commit().await?;
@@ -118,7 +118,7 @@ impl Store {
     }
 }
 
-/// What the audit tells of a session.
+/// A session as the audit records it.
 pub(in crate::store) fn told(session: &Session) -> Value {
     json!({
         "id": session.id, "name": session.name, "shown": session.shown, "expires_at": session.expires_at

@@ -1,5 +1,5 @@
-//! When tokens last let somebody in, and from where. That is noted in memory, at no cost to whoever calls, and written down now
-//! and then.
+//! When tokens were last used, and from where. Uses are noted in memory, at no cost to the caller, and written
+//! periodically.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use crate::store::{
     },
 };
 
-/// The last use of each token since they were written down.
+/// The last use of each token since the last write.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Uses(Mutex<HashMap<[u8; 32], Use>>);
 
@@ -26,7 +26,7 @@ struct Use {
 }
 
 impl Uses {
-    /// Tokens have let somebody in.
+    /// Notes uses of tokens.
     pub(in crate::store) fn note(
         &self,
         tokens: impl IntoIterator<Item = ([u8; 32], Option<IpAddr>)>,
@@ -44,19 +44,19 @@ impl Uses {
 }
 
 impl Store {
-    /// A token has let somebody in.
+    /// Notes a use of a token.
     pub fn note_use(&self, hash: [u8; 32], from: Option<IpAddr>) {
         self.uses.note([(hash, from)], self.clock.now());
     }
 
-    /// Writes down when tokens were last used; whether there was anything to write. What cannot be written is forgotten:
-    /// it is soon used again.
+    /// Writes the last use of tokens; returns whether there was any. A failed write is dropped: the token is soon used
+    /// again.
     pub async fn write_uses(&self) -> Result<bool> {
         let mut uses: Vec<_> = self.uses.take().into_iter().collect();
         if uses.is_empty() {
             return Ok(false);
         }
-        // In one order, so that no two instances wait for each other.
+        // In one order, so that instances do not deadlock.
         uses.sort_unstable_by_key(|(hash, _)| *hash);
         let rows = uses.iter().map(|(hash, last)| {
             let from = last.from.map(|address| address.to_string());

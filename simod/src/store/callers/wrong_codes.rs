@@ -1,5 +1,5 @@
-//! One-time codes, of pairing and of logging in, are looked up: so many unknown ones in a second, counted in the database, so
-//! that any number of instances make one limit. Wrong codes of logging in are also counted per network address and hour.
+//! Limits lookups of one-time codes, of pairing and of login: only so many unknown ones a second, counted in the
+//! database so that all instances share one limit. Wrong login codes are also counted per network address and hour.
 
 use simo_common::time::{HOUR, SECOND};
 
@@ -9,13 +9,13 @@ use crate::store::{
 };
 
 /// Unknown codes that are looked up in a second, by all instances together. While 100,000 codes of 10 characters of 31
-/// work, who guesses at this rate finds one in 13 years.
+/// are valid, guessing at this rate finds one in 13 years.
 pub(crate) const UNKNOWN_PER_SECOND: i64 = 20;
 
 /// Wrong login codes that one network address may try in an hour.
 const LOGINS_PER_HOUR: i64 = 10;
 
-/// Begins the transaction of a lookup, which is counted when it commits; `None` when this second's are used up.
+/// Begins the transaction of a lookup, which is counted when it commits; `None` when this second's lookups are used up.
 pub(in crate::store) async fn look_up(store: &Store, now: i64) -> Result<Option<Write>> {
     let mut tx = store.write().await?;
     let counted: Option<i64> = query_scalar(
@@ -35,7 +35,7 @@ pub(in crate::store) async fn look_up(store: &Store, now: i64) -> Result<Option<
     Ok(Some(tx))
 }
 
-/// The code is known: its lookup is not counted.
+/// Takes the lookup back from the count: the code is known.
 pub(in crate::store) async fn is_known(tx: &mut Write, now: i64) -> Result<()> {
     query("update attempt set count = count - 1 where minute = $1 and key = $2")
         .bind(now / (60 * SECOND))
@@ -45,12 +45,12 @@ pub(in crate::store) async fn is_known(tx: &mut Write, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Where the lookups of a second are counted, beside what [`Store::share_counts`] counts.
+/// Key of a second's lookups, next to what [`Store::share_counts`] counts.
 fn key(now: i64) -> String {
     format!("codes {}", now / SECOND)
 }
 
-/// The seconds until a network address may try to log in again, when too many wrong codes came from it.
+/// The seconds until a network address may try to log in again, if it has sent too many wrong codes.
 pub(in crate::store) async fn too_many_logins(conn: &mut Conn, from: &str, now: i64) -> Result<Option<u32>> {
     let wrong: Option<i64> =
         query_scalar("select count from pairing_failure where address = $1 and hour = $2")
@@ -61,7 +61,7 @@ pub(in crate::store) async fn too_many_logins(conn: &mut Conn, from: &str, now: 
     Ok(wrong.is_some_and(|count| count >= LOGINS_PER_HOUR).then(|| ((HOUR - now % HOUR) / SECOND) as u32 + 1))
 }
 
-/// Ends a login: its code was wrong, which is counted. The table is called after pairings, which counted there once.
+/// Ends a login with a wrong code, which is counted. The table is named after pairings, which were once counted there.
 pub(in crate::store) async fn login_failed(mut tx: Write, from: &str, now: i64) -> Result<()> {
     let hour = now / HOUR;
     query("delete from pairing_failure where hour < $1").bind(hour).execute(&mut tx).await?;

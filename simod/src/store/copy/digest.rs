@@ -1,10 +1,10 @@
-//! What both sides of a table are compared by.
+//! Digest by which both sides of a table are compared.
 
 use std::ops::AddAssign;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// How many rows there are, and the sum of their hashes: the same in whatever order they come.
+/// The number of rows and the sum of their hashes, which do not depend on the order of rows.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digest {
     pub(super) rows: u64,
@@ -12,7 +12,7 @@ pub(super) struct Digest {
 }
 
 impl Digest {
-    /// Adds a row, as its line says it, without the end of the line.
+    /// Adds a row, given as its line without the line end.
     pub(super) fn add(&mut self, line: &[u8]) {
         let hash = digest(&SHA256, line);
         let half = hash.as_ref().first_chunk().copied().unwrap_or_default();
@@ -20,7 +20,6 @@ impl Digest {
         self.sum = self.sum.wrapping_add(u128::from_be_bytes(half));
     }
 
-    /// Adds whole lines, each with its end.
     pub(super) fn add_lines(&mut self, mut lines: &[u8]) {
         while let Some(end) = memchr::memchr(b'\n', lines) {
             self.add(&lines[..end]);

@@ -1,4 +1,4 @@
-//! Why a copy cannot be made, with what to do.
+//! Why a copy fails, and what to do.
 
 use std::path::PathBuf;
 
@@ -31,24 +31,24 @@ pub enum CopyError {
     /// A daemon works on the server.
     #[error("a simod is connected to the target: stop it, then run this again")]
     Served,
-    /// An unfinished copy cannot go on.
+    /// An unfinished copy cannot be resumed.
     #[error(
         "the target holds an unfinished copy of {begun}, and {now} is not what that was begun with: it was used since, or is another file; start anew with --restart, which empties the unfinished copy first"
     )]
     SourceChanged {
-        /// What the copy was begun from.
+        /// The source the copy was begun with.
         begun: String,
-        /// What it would go on with.
+        /// The source it would be resumed with.
         now: String,
     },
-    /// A value that the server does not take.
+    /// A value that the server does not accept.
     #[error("table `{table}`, column `{column}`: {why}")]
     Value {
         /// The table.
         table: &'static str,
         /// The column.
         column: String,
-        /// What is wrong with it.
+        /// Why.
         why: String,
     },
     /// The two databases do not have the same tables.
@@ -57,25 +57,25 @@ pub enum CopyError {
     /// Another process has taken the copy over.
     #[error("another `simod copy` works on the target")]
     Overtaken,
-    /// The check at the end.
+    /// The comparison at the end failed.
     #[error(
         "table `{table}` is not the same on both sides ({in_file} rows in the file, {on_server} on the server): something else wrote to the target; nothing is delivered from it, start anew with --restart"
     )]
     Differs {
         /// The table.
         table: &'static str,
-        /// Rows of the file.
+        /// Rows in the file.
         in_file: u64,
-        /// Rows of the server.
+        /// Rows on the server.
         on_server: u64,
     },
-    /// What the databases say.
+    /// A database error.
     #[error(transparent)]
     Store(#[from] Error),
 }
 
 impl CopyError {
-    /// For whoever copies, in his language.
+    /// The error for the person who copies, in their language.
     pub fn in_words(&self, lang: Lang) -> String {
         if lang == Lang::En {
             return self.to_string();

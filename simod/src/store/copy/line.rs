@@ -1,4 +1,4 @@
-//! A row as one line, as PostgreSQL's `COPY` reads and writes it: what goes over, and what both sides are compared by.
+//! A row as one line, as PostgreSQL's `COPY` reads and writes it: the form in which rows are copied and compared.
 //! <https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.55.9.2>
 
 use futures_util::{Stream, TryStreamExt as _};
@@ -8,21 +8,22 @@ use uuid::Uuid;
 use super::{
     CopyError, Result,
     digest::Digest,
-    tables::{Column, Kind, Table},
+    tables::{Column, ColumnKind, Table},
 };
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// Rows that go over together.
+/// Rows that are copied together.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
-    /// A line for each row, with its end.
+    /// One line per row, with its end.
     pub(super) lines: Vec<u8>,
     pub(super) rows: u64,
 }
 
 impl Chunk {
-    /// The next rows of a table, up to so many, or so many bytes (one row may be more). Empty: no row is left.
+    /// Takes the next rows of a table, up to this many rows or bytes (a single row may be larger). Empty: no row is
+    /// left.
     pub(super) async fn fill(
         table: &Table,
         rows: &mut (impl Stream<Item = sqlx::Result<SqliteRow>> + Unpin),
@@ -62,14 +63,14 @@ fn misfit(table: &Table, column: &Column, why: String) -> CopyError {
 
 fn add_value(
     line: &mut Vec<u8>,
-    kind: Kind,
+    kind: ColumnKind,
     row: &SqliteRow,
     place: usize,
 ) -> std::result::Result<(), String> {
-    // SQLite takes anything in any column.
+    // SQLite accepts any type in any column.
     let other = |error: sqlx::Error| error.to_string();
     let written = match kind {
-        Kind::Id => match row.try_get::<Option<&[u8]>, _>(place).map_err(other)? {
+        ColumnKind::Id => match row.try_get::<Option<&[u8]>, _>(place).map_err(other)? {
             Some(bytes) => {
                 let id = Uuid::from_slice(bytes).map_err(|error| error.to_string())?;
                 line.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
@@ -77,7 +78,7 @@ fn add_value(
             }
             None => false,
         },
-        Kind::Truth => match row.try_get::<Option<i64>, _>(place).map_err(other)? {
+        ColumnKind::Truth => match row.try_get::<Option<i64>, _>(place).map_err(other)? {
             Some(value @ (0 | 1)) => {
                 line.push(if value == 1 { b't' } else { b'f' });
                 true
@@ -85,21 +86,21 @@ fn add_value(
             Some(value) => return Err(format!("{value} is neither true nor false")),
             None => false,
         },
-        Kind::Whole => match row.try_get::<Option<i64>, _>(place).map_err(other)? {
+        ColumnKind::Whole => match row.try_get::<Option<i64>, _>(place).map_err(other)? {
             Some(value) => {
                 line.extend_from_slice(value.to_string().as_bytes());
                 true
             }
             None => false,
         },
-        Kind::Text => match row.try_get::<Option<&str>, _>(place).map_err(other)? {
+        ColumnKind::Text => match row.try_get::<Option<&str>, _>(place).map_err(other)? {
             Some(text) => {
                 add_text(line, text)?;
                 true
             }
             None => false,
         },
-        Kind::Bytes => match row.try_get::<Option<&[u8]>, _>(place).map_err(other)? {
+        ColumnKind::Bytes => match row.try_get::<Option<&[u8]>, _>(place).map_err(other)? {
             Some(bytes) => {
                 line.extend_from_slice(br"\\x");
                 for byte in bytes {
@@ -117,7 +118,7 @@ fn add_value(
     Ok(())
 }
 
-/// As the server writes it: what it would write otherwise, would differ in the comparison.
+/// Escapes a text exactly as the server does; otherwise the comparison would fail.
 fn add_text(line: &mut Vec<u8>, text: &str) -> std::result::Result<(), String> {
     for byte in text.bytes() {
         let letter = match byte {

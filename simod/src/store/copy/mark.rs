@@ -1,5 +1,5 @@
-//! The mark of an unfinished copy: two tables on the server that are there for as long as it is not finished. No daemon
-//! starts while they are.
+//! The mark of an unfinished copy: two tables on the server that exist until it is finished. No daemon starts while
+//! they do.
 
 use std::collections::HashMap;
 
@@ -8,18 +8,16 @@ use sqlx::PgConnection;
 use super::{CopyError, Result};
 use crate::store::db::postgres::unfinished_copy;
 
-/// An unfinished copy.
 #[derive(Debug)]
 pub(super) struct Mark {
-    /// Where it comes from.
     pub(super) source: String,
-    /// What tells whether that was used since.
+    /// Tells whether the source was changed since.
     pub(super) fingerprint: String,
-    /// How many rows of each table are there.
+    /// Rows copied so far, per table.
     pub(super) rows: HashMap<String, u64>,
 }
 
-/// The mark, if it is there.
+/// The mark, if there is one.
 pub(super) async fn read(connection: &mut PgConnection) -> Result<Option<Mark>> {
     if unfinished_copy(connection).await?.is_none() {
         return Ok(None);
@@ -39,7 +37,6 @@ pub(super) async fn read(connection: &mut PgConnection) -> Result<Option<Mark>> 
     }))
 }
 
-/// Makes it.
 pub(super) async fn make(connection: &mut PgConnection, mark: &Mark) -> Result<()> {
     sqlx::raw_sql(
         "create table unfinished_copy (source text not null, fingerprint text not null);
@@ -62,8 +59,8 @@ pub(super) async fn make(connection: &mut PgConnection, mark: &Mark) -> Result<(
     Ok(())
 }
 
-/// Notes that a table which had so many rows gets more. The row is ours until the transaction ends: what an earlier process
-/// has begun is over by then, or has come further, and we are the ones who are late.
+/// Notes that a table with this many rows gets more. The row stays locked until the transaction ends: an earlier
+/// process's transaction is over by then, or has gone further, and then ours is the one that is overtaken.
 pub(super) async fn advance(connection: &mut PgConnection, table: &str, had: u64, more: u64) -> Result<()> {
     let advanced =
         sqlx::query("update unfinished_copy_table set rows = rows + $3 where name = $1 and rows = $2")
@@ -76,7 +73,6 @@ pub(super) async fn advance(connection: &mut PgConnection, table: &str, had: u64
     if advanced.rows_affected() == 1 { Ok(()) } else { Err(CopyError::Overtaken) }
 }
 
-/// Takes it away.
 pub(super) async fn remove(connection: &mut PgConnection) -> Result<()> {
     sqlx::raw_sql("drop table unfinished_copy, unfinished_copy_table").execute(connection).await?;
     Ok(())

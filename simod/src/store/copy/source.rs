@@ -1,4 +1,4 @@
-//! The file that is copied: ours alone meanwhile, and only read.
+//! The file that is copied: locked meanwhile, and only read.
 
 use std::{
     collections::HashMap,
@@ -35,7 +35,7 @@ pub(super) struct Source {
     path: PathBuf,
     connection: SqliteConnection,
     fingerprint: String,
-    /// Held for as long as this lives.
+    /// Held as long as this lives.
     _lock: FileLock,
 }
 
@@ -48,7 +48,7 @@ pub(super) enum KeyPart {
 }
 
 impl Source {
-    /// Takes the file, and opens it for reading.
+    /// Locks the file, and opens it for reading.
     pub(super) async fn open(path: &Path) -> Result<Self> {
         if !path.is_file() {
             return Err(CopyError::NoSource(path.to_owned()));
@@ -65,18 +65,18 @@ impl Source {
         Ok(Self { path: path.to_owned(), connection, fingerprint, _lock: lock })
     }
 
-    /// What tells whether it was used since.
+    /// Tells whether the file was changed since.
     pub(super) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Where it is.
+    /// Its path.
     pub(super) fn shown(&self) -> String {
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         format!("sqlite:{}", path.display())
     }
 
-    /// Its tables, without SQLite's own and those that an index keeps behind itself.
+    /// Its tables, without SQLite's own and those that belong to an index.
     pub(super) async fn schema(&mut self) -> Result<Schema> {
         let rows = sqlx::query(
             "select t.name, c.name, c.type, c.pk, c.hidden in (2, 3)
@@ -106,7 +106,7 @@ impl Source {
         Ok(rows.unsigned_abs())
     }
 
-    /// The rows of a table in the order of its key, those that follow the key `after` or, where that is empty, all.
+    /// The rows of a table in key order: those after the key `after` or, if that is empty, all.
     pub(super) fn rows(
         &mut self,
         table: &Table,
@@ -121,16 +121,15 @@ impl Source {
         after.iter().fold(query, bind).fetch(&mut self.connection)
     }
 
-    /// The last number that each table has given: no row that is there has a greater one.
+    /// The last number that each table has given out: no existing row has a greater one.
     pub(super) async fn given(&mut self) -> Result<HashMap<String, i64>> {
         let given: Vec<(String, i64)> =
             sqlx::query_as("select name, seq from sqlite_sequence").fetch_all(&mut self.connection).await?;
         Ok(given.into_iter().collect())
     }
 
-    /// Lets go of the file.
     pub(super) async fn close(self) {
-        // It was only read: nothing can be lost.
+        // It was only read, so nothing can be lost.
         let _closed = self.connection.close().await;
         tidy(&self.path);
     }
@@ -154,19 +153,18 @@ fn opened(path: &Path, error: Error) -> Error {
     }
 }
 
-/// Reading makes an empty log, which a connection that may not write leaves behind.
+/// Removes the empty log that reading creates and a read-only connection leaves behind.
 fn tidy(path: &Path) {
     let log = sqlite::beside(path, "-wal");
     if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
         for file in [log, sqlite::beside(path, "-shm")] {
-            // It harms nobody where it stays.
+            // It does no harm if it stays.
             let _stays = fs::remove_file(file);
         }
     }
 }
 
-/// Sizes and times of the file and of its log: every use that changes something changes them. What they do not show, the
-/// comparison at the end does.
+/// Sizes and times of the file and of its log: every change changes them. The comparison at the end finds the rest.
 fn fingerprint(path: &Path) -> std::io::Result<String> {
     let of = |path: &Path| {
         let file = fs::metadata(path)?;

@@ -1,23 +1,23 @@
-//! What is carried: which tables, in which order, with which columns.
+//! Tables to copy, their order and their columns.
 
 use std::collections::BTreeMap;
 
 use super::{CopyError, Result};
 
-/// The table that comes last, with the end of the copy.
+/// The table that is copied last, with the end of the copy.
 pub(super) const CLIENT: &str = "client";
 
-/// The table of what is so of an installation as a whole. One without clients has nothing in it that anybody relies on.
+/// The table of installation-wide settings. Without clients nothing depends on its rows.
 pub(super) const INSTALLATION: &str = "installation";
 
-/// The tables that are carried, in their order.
+/// The tables that are copied, in order.
 pub(super) const CARRIED: [&str; 38] = [
     INSTALLATION,
     "operator",
     "login_code",
     "acs",
     "token",
-    // What was so comes before what is so: the server's triggers find that it is known.
+    // Past periods are copied before the current rows, so that the server's triggers find them.
     "group_member_period",
     "group_inclusion_period",
     "employee_bar",
@@ -53,30 +53,30 @@ pub(super) const CARRIED: [&str; 38] = [
     CLIENT,
 ];
 
-/// The tables that are not.
+/// The tables that are not copied.
 #[cfg(test)]
 pub(super) const LEFT_OUT: [&str; 9] = [
-    // The server counts the deliveries as they come.
+    // The server counts the deliveries as they arrive.
     "message_sum",
     // Each database has its own.
     "_sqlx_migrations",
-    // An FTS5 index without contents cannot be read back. The indexer makes the words anew, behind the start: while a
-    // copy runs nothing is delivered, and only a search for words can wait for them.
+    // An FTS5 index without contents cannot be read back. The indexer rebuilds the words after the start: while a copy
+    // runs nothing is delivered, and only a search for words has to wait.
     "message_word",
-    // Says which messages the word index lacks: all of them (`Target::add`).
+    // Lists messages missing from the word index: all of them (`Target::add`).
     "message_unworded",
-    // Of the disk that is left behind.
+    // Belongs to the old disk.
     "disk_free",
-    // Of the last minutes, which are over.
+    // Covers only the last minutes, which have passed.
     "attempt",
     // Each instance makes its own.
     "commit_proof",
-    // Nobody can resume in the feed of the file: positions are others on the server (`Target::finish`).
+    // Nothing can resume in the file's feed: positions differ on the server (`Target::finish`).
     "event",
     "event_floor",
 ];
 
-/// Columns that only PostgreSQL has, and that begin with their defaults.
+/// Columns that only PostgreSQL has, and that start with their defaults.
 pub(super) const ONLY_ON_POSTGRES: [(&str, &str); 2] = [
     // Claims of a process that has ended.
     ("push", "claim"),
@@ -92,7 +92,7 @@ pub(super) struct Described {
     pub(super) name: String,
     /// The name of its type.
     pub(super) kind: String,
-    /// Its place in the primary key, from 1 on; 0: none. Only SQLite's is asked for.
+    /// Its place in the primary key, from 1; 0: none. Only read from SQLite.
     pub(super) key: i64,
     /// Whether the database computes it.
     pub(super) is_generated: bool,
@@ -100,27 +100,25 @@ pub(super) struct Described {
     pub(super) is_numbered: bool,
 }
 
-/// A table that is carried.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) name: &'static str,
     pub(super) columns: Vec<Column>,
-    /// The primary key's columns, in its order.
+    /// The primary key's columns, in order.
     pub(super) key: Vec<Column>,
     /// The column that a sequence numbers.
     pub(super) numbered: Option<String>,
 }
 
-/// A column that is carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) kind: ColumnKind,
 }
 
-/// What the server has in a column.
+/// The server's type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ColumnKind {
     /// A blob of 16 bytes in SQLite.
     Id,
     /// 0 or 1 in SQLite.
@@ -131,7 +129,7 @@ pub(super) enum Kind {
 }
 
 impl Table {
-    /// Its name in a statement: `group` is a word of SQL.
+    /// Its quoted name: `group` is an SQL keyword.
     pub(super) fn quoted(&self) -> String {
         format!("\"{}\"", self.name)
     }
@@ -146,10 +144,10 @@ impl Table {
         list(&self.key)
     }
 
-    /// Its key on a server, from the last on, in SQLite's order of texts whatever the column's own is.
+    /// Its key on a server in descending order, in SQLite's order of texts whatever the column's collation is.
     pub(super) fn key_backwards(&self) -> String {
         let backwards = |column: &Column| match column.kind {
-            Kind::Text => format!("\"{}\" collate \"C\" desc", column.name),
+            ColumnKind::Text => format!("\"{}\" collate \"C\" desc", column.name),
             _ => format!("\"{}\" desc", column.name),
         };
         self.key.iter().map(backwards).collect::<Vec<_>>().join(", ")
@@ -161,7 +159,7 @@ fn list(columns: &[Column]) -> String {
     names.join(", ")
 }
 
-/// The tables that are carried, by what both databases say of themselves.
+/// Matches the tables of both databases.
 ///
 /// # Errors
 /// The file has a table or column that would be left behind, or the server one that would stay empty.
@@ -205,11 +203,11 @@ fn only_on_one_side(table: &str, column: &str) -> CopyError {
 
 fn column(table: &'static str, described: &Described) -> Result<Column> {
     let kind = match described.kind.as_str() {
-        "uuid" => Kind::Id,
-        "bool" => Kind::Truth,
-        "int8" => Kind::Whole,
-        "text" => Kind::Text,
-        "bytea" => Kind::Bytes,
+        "uuid" => ColumnKind::Id,
+        "bool" => ColumnKind::Truth,
+        "int8" => ColumnKind::Whole,
+        "text" => ColumnKind::Text,
+        "bytea" => ColumnKind::Bytes,
         other => {
             return Err(CopyError::Value {
                 table,

@@ -1,4 +1,4 @@
-//! The server that is copied to.
+//! The server to copy to.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,17 +12,17 @@ use super::{
     line::Chunk,
     mark::{self, Mark},
     source::KeyPart,
-    tables::{CARRIED, CLIENT, Described, INSTALLATION, Kind, Schema, Table},
+    tables::{CARRIED, CLIENT, ColumnKind, Described, INSTALLATION, Schema, Table},
 };
 use crate::store::{Error, db::postgres};
 
-/// What every transaction begins with, so that it works behind a pooler too. A statement takes as long as its table is
-/// large. Chunks are not synced one by one: what a crash of the server takes from them, the notes of how far they have come
-/// go with; the last transaction syncs all.
+/// Start of every transaction, so that it works behind a pooler too. Statements may run without limit, as tables are
+/// large. Chunks are not synced one by one: a crash of the server loses them together with their progress notes; the
+/// last transaction syncs everything.
 const BEGIN: &str = "begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0;
     set local lock_timeout = 0; set local jit = off; set local bytea_output = 'hex'; set local synchronous_commit = off";
 
-/// How often, and with what pauses, to look whether daemons that were stopped just now are gone.
+/// How often, and with what pauses, to check whether daemons stopped just now are gone.
 const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -33,7 +33,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Connects and migrates the database; answers what it holds of an unfinished copy.
+    /// Connects and migrates the database; returns the mark of an unfinished copy, if there is one.
     pub(super) async fn open(url: &str) -> Result<(Self, Option<Mark>)> {
         let hosts = postgres::Hosts::of(url, "simod copy", false)?;
         let (_, connection) = hosts.connect(0).await.map_err(Error::Unreached)?;
@@ -43,11 +43,11 @@ impl Target {
         let mark = mark::read(&mut tx).await?;
         let has_clients = is_table(&mut tx, CLIENT).await? && !is_empty(&mut tx, CLIENT).await?;
         tx.commit().await?;
-        // Before anything is changed. Clients come last, so that none of them is of an unfinished copy.
+        // Checked before anything is changed. Clients are copied last, so none of them belongs to an unfinished copy.
         if has_clients {
             return Err(CopyError::Occupied(CLIENT));
         }
-        // Behind a pooler, connections bear the names of those who had them before.
+        // Behind a pooler, a connection bears the name of its previous user.
         let is_pooled = hosts.is_pooled();
         if !is_pooled {
             target.daemons_are_gone().await?;
@@ -69,7 +69,7 @@ impl Target {
         Ok(self.connection.begin_with(BEGIN).await?)
     }
 
-    /// Waits a little until no daemon is connected.
+    /// Waits briefly until no daemon is connected.
     async fn daemons_are_gone(&mut self) -> Result<()> {
         for _ in 0..LOOKS {
             let connected: bool = sqlx::query_scalar(
@@ -87,7 +87,6 @@ impl Target {
         Err(CopyError::Served)
     }
 
-    /// The database's tables.
     pub(super) async fn schema(&mut self) -> Result<Schema> {
         let mut tx = self.begin().await?;
         let rows = sqlx::query(
@@ -113,7 +112,7 @@ impl Target {
         Ok(schema)
     }
 
-    /// Marks the database as holding an unfinished copy, of which nothing is there yet.
+    /// Marks the database as holding an unfinished copy with no rows yet.
     pub(super) async fn begin_copy(
         &mut self,
         source: String,
@@ -128,8 +127,8 @@ impl Target {
         Ok(mark)
     }
 
-    /// The highest key that a table has; empty when it has no rows. Rows come in the order of their keys, whole chunks at a
-    /// time, so that all before it are there. They are ordered bytewise.
+    /// The highest key of a table; empty when it has no rows. Rows are copied in key order, whole chunks at a time, so
+    /// all rows before it exist. Keys are ordered bytewise.
     pub(super) async fn highest(&mut self, table: &Table) -> Result<Vec<KeyPart>> {
         let text = AssertSqlSafe(format!(
             "select {} from {} order by {} limit 1",
@@ -145,7 +144,7 @@ impl Target {
         Ok(parts.map(|(place, column)| key_part(&row, place, column.kind)).collect::<sqlx::Result<_>>()?)
     }
 
-    /// Adds rows to a table that had so many.
+    /// Adds rows to a table that has `had` of them.
     pub(super) async fn add(&mut self, table: &Table, had: u64, chunk: &Chunk) -> Result<()> {
         let mut tx = self.begin().await?;
         mark::advance(&mut tx, table.name, had, chunk.rows).await?;
@@ -153,7 +152,7 @@ impl Target {
         Ok(tx.commit().await?)
     }
 
-    /// What the server has of a table.
+    /// Digest of the server's side of a table.
     pub(super) async fn digest(&mut self, table: &Table) -> Result<Digest> {
         let mut tx = self.begin().await?;
         let digest = digest(&mut tx, table).await?;
@@ -161,7 +160,7 @@ impl Target {
         Ok(digest)
     }
 
-    /// Lets the planner know what came.
+    /// Updates the planner's statistics.
     pub(super) async fn analyze(&mut self, tables: impl Iterator<Item = &Table>) -> Result<()> {
         for table in tables {
             let mut tx = self.begin().await?;
@@ -171,8 +170,8 @@ impl Target {
         Ok(())
     }
 
-    /// The last transaction: the clients, if `same` finds them as they are in the file, the ends of the feed and of all
-    /// numbers (`given`: the last ones by the file), and no mark any more.
+    /// The last transaction: copies the clients, if `same` finds them equal to the file's, sets the ends of the feed
+    /// and of all sequences (`given`: the file's last numbers), and removes the mark.
     pub(super) async fn finish(
         &mut self,
         clients: &Table,
@@ -186,7 +185,7 @@ impl Target {
         put(&mut tx, clients, all).await?;
         same(digest(&mut tx, clients).await?)?;
         for table in tables {
-            // Numbers of rows that are gone do not come again either.
+            // Numbers of deleted rows are not reused either.
             if let Some(column) = &table.numbered
                 && let Some(last @ 1..) = given.get(table.name)
             {
@@ -195,9 +194,9 @@ impl Target {
                 run(&mut tx, next).await?;
             }
         }
-        // Whoever stands in the feed of the file begins anew: his position says nothing here.
+        // Positions in the file's feed mean nothing here, so subscribers start over.
         run(&mut tx, "update event_floor set xact = pg_current_xact_id(), seq = 0".to_owned()).await?;
-        // Their words are made here.
+        // The words of messages are indexed here.
         let unworded =
             "insert into message_unworded (client_no, no) select client_no, no from message where no > 0";
         run(&mut tx, unworded.to_owned()).await?;
@@ -205,7 +204,7 @@ impl Target {
         Ok(tx.commit().await?)
     }
 
-    /// Takes an unfinished copy away, with its mark.
+    /// Empties an unfinished copy, and removes its mark.
     pub(super) async fn empty(&mut self, tables: impl Iterator<Item = &Table>) -> Result<()> {
         let tables: Vec<String> = tables.map(Table::quoted).collect();
         let mut tx = self.begin().await?;
@@ -221,9 +220,8 @@ impl Target {
         Ok(tx.commit().await?)
     }
 
-    /// Says good-bye.
     pub(super) async fn close(self) {
-        // Everything is committed, or shall not be.
+        // Everything is committed, or is not meant to be.
         let _closed = self.connection.close().await;
     }
 }
@@ -259,7 +257,7 @@ async fn digest(connection: &mut PgConnection, table: &Table) -> Result<Digest> 
     let statement = format!("copy {} ({}) to stdout", table.quoted(), table.list());
     let mut pieces = connection.copy_out_raw(&statement).await?;
     let mut digest = Digest::default();
-    // Each piece is a line, but nothing says that it must be.
+    // A piece is usually one line, but this is not guaranteed.
     let mut begun = Vec::new();
     while let Some(piece) = pieces.try_next().await? {
         begun.extend_from_slice(&piece);
@@ -271,12 +269,12 @@ async fn digest(connection: &mut PgConnection, table: &Table) -> Result<Digest> 
     Ok(digest)
 }
 
-fn key_part(row: &PgRow, place: usize, kind: Kind) -> sqlx::Result<KeyPart> {
+fn key_part(row: &PgRow, place: usize, kind: ColumnKind) -> sqlx::Result<KeyPart> {
     Ok(match kind {
-        Kind::Id => KeyPart::Bytes(row.try_get::<Uuid, _>(place)?.as_bytes().to_vec()),
-        Kind::Bytes => KeyPart::Bytes(row.try_get(place)?),
-        Kind::Text => KeyPart::Text(row.try_get(place)?),
-        Kind::Whole => KeyPart::Whole(row.try_get(place)?),
-        Kind::Truth => KeyPart::Whole(row.try_get::<bool, _>(place)?.into()),
+        ColumnKind::Id => KeyPart::Bytes(row.try_get::<Uuid, _>(place)?.as_bytes().to_vec()),
+        ColumnKind::Bytes => KeyPart::Bytes(row.try_get(place)?),
+        ColumnKind::Text => KeyPart::Text(row.try_get(place)?),
+        ColumnKind::Whole => KeyPart::Whole(row.try_get(place)?),
+        ColumnKind::Truth => KeyPart::Whole(row.try_get::<bool, _>(place)?.into()),
     })
 }

@@ -24,7 +24,7 @@ struct Ends {
 }
 
 impl Ends {
-    /// `None` where there is no server.
+    /// `None` without a server.
     async fn new() -> Option<Self> {
         let directory = TempDir::new().unwrap();
         let server = empty_database(&directory).await;
@@ -37,7 +37,7 @@ impl Ends {
         Some(ends)
     }
 
-    /// Lets a daemon's store run statements on the file, and close it.
+    /// Runs statements on the file through a daemon's store, and closes it.
     async fn on_file(&self, statements: &str) {
         on(&format!("sqlite:{}", self.file.display()), statements).await;
     }
@@ -52,7 +52,7 @@ impl Ends {
         self.open().await?.run(&mut |_| {}).await
     }
 
-    /// Copies until it has been told so often how far it has come, and is dropped there; answers whether it was.
+    /// Copies until this many progress reports have arrived, then drops the copy; returns whether it was dropped.
     async fn copy_until(&self, times: usize) -> bool {
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let mut follow = move |progress: Progress| tell.send(progress.doing).unwrap();
@@ -98,7 +98,7 @@ fn id(number: u128) -> String {
     format!("x'{}'", Uuid::from_u128(number).simple())
 }
 
-/// Rows in most tables, with all that a value may be.
+/// Rows in most tables, with every kind of value.
 fn installation() -> String {
     let mut statements = format!(
         r"insert into client (slug, name, timezone, notification, default_ttl, created_at)
@@ -134,7 +134,7 @@ fn installation() -> String {
            union all select 1, no, 2, 1, null, 1 from message where no > 0;
            insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
            select 1, no, 1, 1, 1, 1, 1 from message where no > 0;"
-        // Numbers are not without gaps, and the last ones that were given are of rows that are gone.
+        // Numbers have gaps, and the last ones given out belong to deleted rows.
         + "delete from push where message_no = 3; delete from message where no in (20, 40);
            delete from event where seq = 2; insert into \"group\" (client_no, slug, name, created_at)
            values (1, 'a', '', 1); delete from \"group\""
@@ -148,7 +148,7 @@ async fn schema_of_file() -> Schema {
     source.schema().await.unwrap()
 }
 
-/// `None` where there is no server.
+/// `None` without a server.
 async fn schema_of_server() -> Option<Schema> {
     let url = empty_database(&TempDir::new().unwrap()).await;
     if url.starts_with("sqlite:") {
@@ -175,7 +175,7 @@ async fn both_engines_migrations_make_the_same_tables() {
     let Some(theirs) = schema_of_server().await else {
         return;
     };
-    // The word index, the feed and the sums are of other kinds (decisions 0013, 0014 and 0053).
+    // The word index, the feed and the sums differ between the engines (decisions 0013, 0014 and 0053).
     let of_one =
         ["message_word", "message_unworded", "event", "event_floor", "message_sum", "_sqlx_migrations"];
     let columns = |schema: &Schema| -> BTreeSet<(String, String, bool)> {
@@ -217,7 +217,7 @@ async fn everything_goes_over_and_the_file_stays_as_it_was() {
     assert_eq!(ends.server_says(facts).await, [r"\.false-", "Заводtrue-"]);
     let unworded = "select count(*)::text from message_unworded";
     assert_eq!(ends.server_says(unworded).await, ["38"]);
-    // What comes next is numbered after what came, and after what was gone before.
+    // New rows are numbered after the copied and after the deleted ones.
     let next = [
         (
             "client (slug, name, timezone, default_ttl, created_at) values ('b', '', 'UTC', 1, 1) returning no",
@@ -230,7 +230,7 @@ async fn everything_goes_over_and_the_file_stays_as_it_was() {
         assert_eq!(ends.server_says(&format!("insert into {row}::text")).await, [no], "{row}");
     }
     assert_eq!(ends.server_says("select nextval('message_no_seq')::text").await, ["41"]);
-    // A copy that is finished is an installation.
+    // A finished copy counts as an installation.
     assert!(matches!(ends.copy().await, Err(CopyError::Occupied(CLIENT))));
 }
 
@@ -242,18 +242,18 @@ async fn cut_off_anywhere_it_goes_on_and_ends_in_the_same_state() {
          values (1, 1, '10.0.0.1', 'blocked', 1, 1, 1), (1, 1, '::1', 'blocked', 1, 1, 1)",
     )
     .await;
-    // A server whose own order of texts is not bytewise: there the first of the two is the last.
+    // A server whose text collation is not bytewise: there the first of the two sorts last.
     let other_order = "alter table refusal alter column address type text collate \"und-x-icu\"";
     on(&ends.server, other_order).await;
     let mut cuts = 0;
-    // Always one step further than the last time, which may have been for nothing.
+    // Each time one step further than before, which may have copied nothing.
     for times in (1..).step_by(2) {
         if !ends.copy_until(times).await {
             break;
         }
         match Store::open(&ends.server, Clock::manual(START)).await {
             Err(Error::HalfCopied(_)) => cuts += 1,
-            // It was told of the last step, which was done.
+            // The last step was reported after it was done.
             opened => {
                 opened.unwrap().close().await;
                 break;
@@ -296,7 +296,7 @@ async fn a_target_with_data_is_left_alone() {
     let Some(ends) = Ends::new().await else { return };
     on(&ends.server, "insert into operator (name, role, created_at) values ('я', 'owner', 1)").await;
     assert!(matches!(ends.copy().await, Err(CopyError::Occupied("operator"))));
-    // Not even an unfinished copy with a client in it, which is none of ours.
+    // Not even an unfinished copy with a client in it, which we did not make.
     let Some(ends) = Ends::new().await else { return };
     let running = Store::open(&ends.server, Clock::manual(START)).await.unwrap();
     assert!(matches!(ends.copy().await, Err(CopyError::Served)));
@@ -308,7 +308,7 @@ async fn a_target_with_data_is_left_alone() {
 async fn a_daemon_that_was_there_before_sends_nothing_and_what_it_changes_is_noticed() {
     let Some(ends) = Ends::new().await else { return };
     let copier = ends.open().await.unwrap();
-    // Between the look for daemons and the mark.
+    // Between the check for daemons and the mark.
     let daemon = Arc::new(Store::open(&ends.server, Clock::manual(START)).await.unwrap());
     let meddling = daemon.clone();
     let (tell, told) = tokio::sync::oneshot::channel();
@@ -331,7 +331,7 @@ async fn a_daemon_that_was_there_before_sends_nothing_and_what_it_changes_is_not
     let refused = Store::open(&ends.server, Clock::manual(START)).await;
     assert!(matches!(refused, Err(Error::HalfCopied(_))), "{refused:?}");
 
-    // Nothing but the clients is missing for it to be sent.
+    // Only the clients are missing for it to be sent.
     let claim = || daemon.claim(ChannelKind::Fcm, 100, Duration::from_mins(1));
     assert_eq!(claim().await.unwrap().pushes.len(), 0);
     let mut tx = daemon.write().await.unwrap();

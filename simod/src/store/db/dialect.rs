@@ -1,7 +1,7 @@
 //! PostgreSQL's text of a statement that is written for SQLite.
 //!
-//! Our statements keep to what both take, but for a few forms that SQLite alone knows. Each has one translation, made word
-//! by word; nothing here understands SQL.
+//! Our statements keep to SQL that both accept, except for a few forms of SQLite's own. Each has one textual
+//! translation; nothing here parses SQL.
 
 use std::{
     borrow::Cow,
@@ -11,14 +11,14 @@ use std::{
 
 use regex::Regex;
 
-/// What PostgreSQL writes otherwise, in the order in which it is replaced.
+/// PostgreSQL's replacements, in the order in which they are applied.
 #[expect(clippy::expect_used, reason = "a form that is left out would be a wrong statement")]
 static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
-        // SQLite has no statistics and must be told the way; PostgreSQL knows better.
+        // SQLite has no statistics and needs the index named; PostgreSQL knows better.
         (r" indexed by \w+", ""),
         (r#"cross join ("?\w+"?(?: \w+)?) on "#, "join $1 on "),
-        // Ids are of a type of their own.
+        // Ids have a type of their own.
         (r"x'([0-9a-f]{32})'", "'$1'::uuid"),
         (r"x'([0-9a-f]*)'", r"'\x$1'::bytea"),
         (r"message_word match (\$\d+)", "message_word.words @@ $1::tsquery"),
@@ -30,7 +30,6 @@ static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     .into()
 });
 
-/// PostgreSQL's text.
 pub(in crate::store) fn postgres(text: &str) -> String {
     FORMS.iter().fold(text.to_owned(), |text, (form, becomes)| match form.replace_all(&text, *becomes) {
         Cow::Borrowed(_) => text,
@@ -38,7 +37,7 @@ pub(in crate::store) fn postgres(text: &str) -> String {
     })
 }
 
-/// The same for a text that comes again and again.
+/// As [`postgres`], cached for texts that are used repeatedly.
 pub(super) fn postgres_kept(text: &str) -> Arc<str> {
     static KEPT: LazyLock<RwLock<HashMap<String, Arc<str>>>> = LazyLock::new(RwLock::default);
     if let Some(known) = KEPT.read().unwrap_or_else(PoisonError::into_inner).get(text) {

@@ -1,8 +1,7 @@
-//! The two engines behind one face: connections here, sessions with a server, statements with their values,
-//! rows.
+//! The two engines behind one interface: connections here, sessions with a server, statements with their values, rows.
 //!
-//! A statement is written once, in the SQL of SQLite; `dialect` makes PostgreSQL's of it. Where the engines really differ,
-//! the text is chosen by [`Conn::engine`], with the reason beside it.
+//! A statement is written once, in the SQL of SQLite; `dialect` makes PostgreSQL's of it. Where the engines really
+//! differ, the text is chosen by [`Conn::engine`], with a comment why.
 
 mod held;
 mod notation;
@@ -32,7 +31,6 @@ pub(crate) use self::{
 use super::dialect;
 use crate::store::Result;
 
-/// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Engine {
     /// An embedded file.
@@ -45,7 +43,8 @@ pub(crate) enum Engine {
 #[derive(Debug)]
 pub(crate) enum Conn {
     Sqlite(Held),
-    /// Boxed, as are the ends of its transactions: every future that holds a connection would have room for them.
+    /// Boxed, as are the ends of its transactions: otherwise every future that holds a connection would reserve space
+    /// for them.
     Postgres(Box<Session>),
 }
 
@@ -58,8 +57,7 @@ impl Conn {
         }
     }
 
-    /// What ends a `select` of rows that nobody else may change, or share, until our transaction ends. SQLite has one
-    /// writer.
+    /// Suffix of a `select` that locks its rows until our transaction ends. SQLite has one writer.
     pub(in crate::store) fn locked(&self, tables: &str) -> String {
         match self.engine() {
             Engine::Sqlite => String::new(),
@@ -67,7 +65,7 @@ impl Conn {
         }
     }
 
-    /// What ends a `select` of rows that nobody may change until our transaction ends.
+    /// Suffix of a `select` that locks its rows for sharing (`for share`) until our transaction ends.
     pub(in crate::store) fn shared(&self, tables: &str) -> String {
         match self.engine() {
             Engine::Sqlite => String::new(),
@@ -75,7 +73,7 @@ impl Conn {
         }
     }
 
-    /// What ends a `select` of work to be done: rows of `table` that another instance works on are left to it.
+    /// Suffix of a `select` of work to do: skips rows of `table` that another instance has locked.
     pub(in crate::store) fn skip_locked(&self, table: &str) -> String {
         match self.engine() {
             Engine::Sqlite => String::new(),
@@ -83,10 +81,10 @@ impl Conn {
         }
     }
 
-    /// Commits the transaction that it is within.
+    /// Commits its transaction.
     ///
     /// # Errors
-    /// [`crate::store::Error::OutcomeUnknown`] when the server did not say; otherwise nothing was stored.
+    /// [`crate::store::Error::OutcomeUnknown`] when the server did not answer; otherwise nothing was stored.
     pub(in crate::store) async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(held) => Ok(held.commit().await?),
@@ -94,7 +92,7 @@ impl Conn {
         }
     }
 
-    /// Undoes the transaction that it is within.
+    /// Rolls back its transaction.
     pub(in crate::store) async fn rollback(self) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(held) => held.rollback().await,
@@ -120,7 +118,7 @@ impl Conn {
     }
 }
 
-/// A connection that reads; within a transaction, everything at the same moment.
+/// A connection that reads; within a transaction, it reads one snapshot.
 #[derive(Debug)]
 pub(crate) struct Read(pub(in crate::store) Conn);
 

@@ -1,5 +1,5 @@
-//! One process owns a SQLite file, by whatever name: its claims live in memory, so a second simod would send everything
-//! twice.
+//! One process owns a SQLite file, under whatever name: its claims live in memory, so a second simod would send
+//! everything twice.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -10,14 +10,14 @@ use std::{
 
 use crate::store::{Error, Result};
 
-/// A lock on `<database>.lock`, which says who holds it. The system lets go of it when the process ends, however.
+/// A lock on `<database>.lock`, which names its holder. The system releases it however the process ends.
 #[derive(Debug)]
 pub(in crate::store) struct FileLock {
     _file: File,
 }
 
 impl FileLock {
-    /// Takes the lock. The database is named as [`real`] names it.
+    /// Takes the lock. The database is named as by [`real`].
     pub(in crate::store) fn take(database: &Path) -> Result<Self> {
         let mut name = database.as_os_str().to_owned();
         name.push(".lock");
@@ -47,7 +47,8 @@ impl FileLock {
     }
 }
 
-/// Where a database is, or will be made: SQLite follows symbolic links, and keeps its log beside the file itself.
+/// The real path of a database, existing or not: SQLite follows symbolic links, and keeps its log beside the file
+/// itself.
 pub(in crate::store) fn real(database: &Path) -> PathBuf {
     if let Ok(found) = database.canonicalize() {
         return found;
@@ -57,7 +58,7 @@ pub(in crate::store) fn real(database: &Path) -> PathBuf {
         _ => Path::new("."),
     };
     if let Ok(target) = database.read_link() {
-        // To a file that is not there yet. A link that leads to itself is a mistake that opening it finds.
+        // A link to a file that does not exist yet. Opening finds a link that leads to itself.
         let target = folder.join(target);
         return target.canonicalize().unwrap_or(target);
     }
@@ -67,20 +68,19 @@ pub(in crate::store) fn real(database: &Path) -> PathBuf {
     }
 }
 
-/// Locks the file itself, for as long as it is open: it may have another name, and the first lock's file may have been
-/// deleted.
+/// Locks the file itself while it is open: it may have another name, and the first lock's file may have been deleted.
 pub(in crate::store) fn hold(file: &File, database: &Path) -> Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::Held {
             database: database.to_owned(),
             holder: holder(file).unwrap_or_else(|| "PID ?".to_owned()),
         }),
-        // A file system that has no such locks has the first one.
+        // On a file system without such locks the first one has to do.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
-/// Who has locked a file, as the kernel knows it.
+/// The process that has locked a file, according to the kernel.
 fn holder(file: &File) -> Option<String> {
     let inode = format!(":{}", file.metadata().ok()?.ino());
     let locks = fs::read_to_string("/proc/locks").ok()?;

@@ -1,4 +1,4 @@
-//! Which migrations are missing, and which were run by another simod.
+//! Finds migrations that are missing, and those that another simod ran.
 
 use std::ops::RangeInclusive;
 
@@ -6,24 +6,25 @@ use sqlx::migrate::Migrator;
 
 use crate::store::{Error, Result};
 
-/// Migrations of a minor version are numbered from its number times this one on (the first of 0.2 is 2000; of 1.2 it would
-/// be 1002000). They only add: every simod of that version works with what they leave behind. One of an earlier version
-/// need not.
+/// Migrations of a minor version are numbered from its number times this one (the first of 0.2 is 2000; of 1.2 it would
+/// be 1002000). They only add: every simod of that version works with the result. A simod of an earlier version may
+/// not.
 const OF_A_MINOR_VERSION: i64 = 1000;
 
-/// Those of 0.1. Its first one, as ours, is 1: 0.2 began anew, with other tables.
+/// Migrations of 0.1. Its first one, like ours, is 1: 0.2 started over, with other tables.
 const OF_0_1: RangeInclusive<i64> = 2..=1999;
 
 /// A migration that was run, with the hash of its text.
 pub(in crate::store) type Ran = (i64, Vec<u8>);
 
-/// Those of an engine. What a newer simod has run is no fault by itself ([`check`] says more), as sqlx would have it.
+/// An engine's migrations. Unlike for sqlx, those that a newer simod has run are no error by themselves ([`check`]
+/// decides).
 pub(in crate::store) fn of(mut migrations: Migrator) -> Migrator {
     migrations.set_ignore_missing(true);
     migrations
 }
 
-/// Whether this simod works with a database in which these were run.
+/// Checks that this simod works with a database in which these were run.
 ///
 /// # Errors
 /// [`Error::Newer`] when some are of a later minor version, and as [`check_age`].
@@ -43,7 +44,7 @@ pub(in crate::store) fn check(migrations: &Migrator, done: &[Ran]) -> Result<()>
     Ok(())
 }
 
-/// Whether a database in which these were run is not too old.
+/// Checks that a database in which these were run is not too old.
 ///
 /// # Errors
 /// [`Error::Of01`] when it is.
@@ -56,7 +57,7 @@ pub(in crate::store) fn check_age(migrations: &Migrator, done: &[Ran]) -> Result
     if is_old { Err(Error::Of01) } else { Ok(()) }
 }
 
-/// The names of those that are not among those that were run.
+/// The names of migrations that were not run yet.
 pub(in crate::store) fn pending(migrations: &Migrator, done: &[Ran]) -> Vec<String> {
     let is_done = |version| done.iter().any(|(done, _)| *done == version);
     let pending = migrations.iter().filter(|m| !is_done(m.version));
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
     use crate::{clock::Clock, store::Store};
 
-    /// What opening a database says in which this migration was run besides ours.
+    /// The result of opening a database in which this migration was run besides ours.
     async fn opened_after(version: i64) -> Result<()> {
         let directory = TempDir::new().unwrap();
         let url = crate::testing::empty_database(&directory).await;

@@ -1,4 +1,4 @@
-//! A PostgreSQL server, which any number of instances share.
+//! A PostgreSQL server, shared by any number of instances.
 
 mod advice;
 mod hosts;
@@ -40,44 +40,45 @@ use crate::{
 static MIGRATIONS: LazyLock<Migrator> =
     LazyLock::new(|| migrations::of(sqlx::migrate!("migrations/postgres")));
 
-/// How many read at once what somebody waits for, and how many what may take long. With [`WRITERS`] these are all
-/// connections: neither kind takes those of another one when it hangs.
+/// How many connections read for waiting requests, and how many for work that may take long. With [`WRITERS`] these are
+/// all connections: when one kind hangs, it does not take those of another.
 const PROMPT_READERS: usize = 6;
 const PATIENT_READERS: usize = 8;
 
 /// Connections of one instance; one more listens to the others.
 const CONNECTIONS: usize = WRITERS + PROMPT_READERS + PATIENT_READERS;
 
-/// The name under which instances tell each other that something happened.
+/// The channel on which instances notify each other.
 const NOTIFIED_AS: &str = "simo";
 
-/// What our connections are called at the server.
+/// The application name of our connections at the server.
 const PROGRAM: &str = "simod";
 
-/// What every connection is told.
+/// Settings of every connection.
 ///
-/// An instance whose machine has vanished in the middle of a transaction keeps its locks until the server gives it up, and
+/// An instance whose machine vanished in the middle of a transaction keeps its locks until the server gives it up, and
 /// holds the feed back for as long.
 ///
-/// No statement of ours takes so long; one that does is cut off before everything waits behind it. Our statements name their
-/// tables in the order in which indexes lead from one to the next; without statistics (tables that were filled just
-/// now) the planner prefers orders that cost a thousand times more, compiles them first, and reads tables whole. With
-/// statistics it reads them from their beginning where history wants a page, which may stand at the end.
+/// None of our statements takes this long; one that does is canceled before everything queues behind it. Our
+/// statements name their tables in the order in which indexes lead from one to the next; without statistics (on tables
+/// filled just now) the planner prefers orders that cost a thousand times more, compiles them first, and reads tables
+/// whole. With statistics it reads them from the beginning where history wants a page, which may be at the end.
 ///
-/// A warning that a commit may be lost must come through.
+/// The warning that a commit may be lost must come through.
 const SETTINGS: &str = "set client_min_messages = warning; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '40s'; set jit = off; set join_collapse_limit = 1;
     set from_collapse_limit = 1; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off";
 
-/// What a transaction that somebody waits for begins with besides: the server gives a statement up before we give it up.
+/// Further settings of a transaction that a request waits for: the server cancels a statement before we give up.
 const PROMPTLY: &str = "; set local statement_timeout = '7s'";
 
-/// How long a transaction that somebody waits for may take to begin: whoever is told so in time knows that nothing was stored.
+/// How long a transaction that a request waits for may take to begin: a caller refused in time knows that nothing was
+/// stored.
 const TO_BEGIN: Duration = Duration::from_secs(6);
 
-/// What every transaction that must see one moment begins with.
+/// Begins a transaction that must see one snapshot.
 const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 
-/// Whether somebody waits: then a server that falls silent is given up after a few seconds.
+/// Whether a request waits: then a server that stops answering is given up after a few seconds.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum Haste {
     Prompt,
@@ -100,30 +101,31 @@ pub(in crate::store) struct Server {
     commits: Arc<Commits>,
     prompt_readers: Arc<Semaphore>,
     patient_readers: Arc<Semaphore>,
-    /// Which instance this is, for the others.
+    /// Identifies this instance to the others.
     name: String,
-    /// A pooler may give every transaction another connection of the server, and every statement outside of one.
+    /// A pooler may run every transaction on another connection of the server, and so every statement outside of one.
     is_pooled: bool,
-    /// Where the others are listened to; nowhere behind a pooler: whoever is given the connection next would hear them.
+    /// Where to listen to the others; nowhere behind a pooler: the connection's next user would receive the
+    /// notifications.
     listening: Option<(Hosts, usize)>,
     prover: Prover,
 }
 
-/// What the other instances say.
+/// Notifications from other instances.
 #[derive(Debug)]
 pub(crate) struct Others {
     listener: PgListener,
-    /// Who we are: our own word is no news.
+    /// Our own name: our own notifications are ignored.
     name: String,
     since: Instant,
     faults: Arc<Faults>,
 }
 
 impl Others {
-    /// Waits until another instance has said something, or may have.
+    /// Waits until another instance has sent a notification, or may have.
     ///
     /// # Errors
-    /// They cannot be heard any more.
+    /// Notifications cannot be received any more.
     pub(crate) async fn said_something(&mut self) -> Result<()> {
         loop {
             let word = tokio::select! {
@@ -134,7 +136,7 @@ impl Others {
             };
             match word {
                 Some(word) if word.payload() == self.name => {}
-                // Without a word: the connection was lost, and words with it.
+                // The connection was lost silently, and notifications with it.
                 _ => return Ok(()),
             }
         }
@@ -142,7 +144,7 @@ impl Others {
 }
 
 impl Server {
-    /// Connects, and migrates the database: directly, where `url` leads through a pooler.
+    /// Connects, and migrates the database: over `direct`, where `url` leads through a pooler.
     pub(in crate::store) async fn open(url: &str, direct: Option<&str>) -> Result<Self> {
         let hosts = Hosts::of(url, PROGRAM, direct.is_some())?;
         let is_pooled = hosts.is_pooled();
@@ -155,8 +157,8 @@ impl Server {
             }
             None => (connection, (hosts.clone(), place)),
         };
-        // On a connection of its own: a migration may take longer than any other statement.
-        // Within transactions: a pooler may give every statement another connection otherwise.
+        // On a connection of its own: a migration may take longer than any other statement. Within transactions:
+        // otherwise a pooler may run every statement on another connection.
         check_age(&mut connection).await?;
         let source = async { Ok(unfinished_copy(&mut *connection.begin().await?).await?) };
         if let Some(source) = within(PROMPT, source).await? {
@@ -168,7 +170,7 @@ impl Server {
             adopt_feed(&mut connection).await
         })
         .await?;
-        // Whatever it answers.
+        // The answer does not matter.
         let _closed = timeout(PROMPT, connection.close()).await;
         let settings = (!is_pooled).then_some(SETTINGS);
         let options = pool_options(&hosts, settings).max_connections(CONNECTIONS as u32);
@@ -185,7 +187,7 @@ impl Server {
         })
     }
 
-    /// What makes the even count of a clock the server's time, and how far that is uncertain.
+    /// The offset from a monotonic clock to the server's time, and its uncertainty.
     pub(in crate::store) async fn difference(&self, clock: &Clock) -> Result<(i64, i64)> {
         let permit = permit(&self.prompt_readers).await?;
         let mut session = self.begin("begin", Haste::Prompt).await?.holding(permit);
@@ -198,12 +200,12 @@ impl Server {
         Ok((server - before - took / 2, took))
     }
 
-    /// A connection that reads, by whether somebody waits for it.
+    /// A connection that reads, by haste.
     pub(in crate::store) async fn read(&self, haste: Haste) -> Result<Read> {
         self.reading(haste, false).await
     }
 
-    /// A connection that reads everything as it was at one moment.
+    /// A connection that reads one snapshot.
     pub(in crate::store) async fn snapshot(&self) -> Result<Read> {
         self.reading(Haste::Patient, true).await
     }
@@ -222,7 +224,6 @@ impl Server {
         Ok(Read(Conn::Postgres(Box::new(session.holding(permit)))))
     }
 
-    /// Tells the other instances that something happened.
     pub(in crate::store) async fn tell_others(&self) -> Result<()> {
         let permit = permit(&self.prompt_readers).await?;
         let mut session = self.begin("begin", Haste::Prompt).await?.holding(permit);
@@ -233,29 +234,28 @@ impl Server {
         session.commit().await
     }
 
-    /// Listens to the other instances, on a connection of its own; `None` where they cannot be heard.
+    /// Listens to the other instances, on a connection of its own; `None` where that is not possible.
     pub(in crate::store) async fn others(&self) -> Result<Option<Others>> {
         let Some(directly) = &self.listening else {
             return Ok(None);
         };
         let since = Instant::now();
-        // A new one each time: a listener that is dropped may hold the only place of its pool for as long as its server
-        // is silent.
+        // A new pool each time: a dropped listener may hold its pool's only place for as long as its server is silent.
         let (hosts, place) = directly;
         let pool = Pool::new(pool_options(hosts, None).max_connections(1), hosts.clone(), *place);
-        // The listener takes this one: it does not look for the host.
+        // The listener takes this connection: it does not look for the host.
         drop(pool.acquire().await?);
         let mut listener = PgListener::connect_with(pool.inner()).await?;
         in_time(PROMPT, listener.listen(NOTIFIED_AS)).await?;
         Ok(Some(Others { listener, name: self.name.clone(), since, faults: self.pool.faults() }))
     }
 
-    /// Commits a row of this instance's own with so many bytes of ballast, or fails within some seconds.
+    /// Commits this instance's own row with this many bytes of ballast, or fails within some seconds.
     pub(in crate::store) async fn prove_commit(&self, ballast: u32) -> Result<()> {
         self.prover.commit(ballast).await
     }
 
-    /// Begins a transaction that may write, by whether somebody waits for it.
+    /// Begins a transaction that may write, by haste.
     pub(in crate::store) async fn write(&self, haste: Haste) -> Result<Write> {
         match haste {
             Haste::Prompt => within(TO_BEGIN, self.begin_to_write(haste)).await,
@@ -274,8 +274,8 @@ impl Server {
         self.commits.hang()
     }
 
-    /// Begins a transaction. A connection that turns out to be of no use costs the caller nothing: it is tried once more on
-    /// a new one.
+    /// Begins a transaction. If the connection turns out to be unusable, it is retried once on a new one at no cost to
+    /// the caller.
     async fn begin(&self, begin: &'static str, haste: Haste) -> Result<Session> {
         let mut begin = Cow::from(begin);
         if self.is_pooled {
@@ -303,7 +303,7 @@ impl Server {
     }
 }
 
-/// How a pool's connections are made. `settings`: what each is told, where it is not shared with others by a pooler.
+/// Options for a pool. `settings`: sent on each connection, unless a pooler shares it with others.
 fn pool_options(hosts: &Hosts, settings: Option<&'static str>) -> PgPoolOptions {
     let hosts = hosts.clone();
     PgPoolOptions::new().acquire_timeout(WAIT_FOR_CONNECTION).after_connect(move |connection, _| {
@@ -320,8 +320,8 @@ fn pool_options(hosts: &Hosts, settings: Option<&'static str>) -> PgPoolOptions 
     })
 }
 
-/// Events that were brought from another server bear numbers of its transactions, which may be greater than any that this
-/// one has reached: nothing would follow them for years. They are given one of ours, and every subscriber starts anew.
+/// Events copied from another server bear numbers of its transactions, which may be greater than any reached here:
+/// nothing would follow them for years. They are given one of ours, and every subscriber starts over.
 async fn adopt_feed(connection: &mut PgConnection) -> Result<()> {
     let mut transaction = connection.begin().await?;
     let adopted = sqlx::raw_sql(
@@ -340,7 +340,7 @@ async fn adopt_feed(connection: &mut PgConnection) -> Result<()> {
     Ok(transaction.commit().await?)
 }
 
-/// Whether the database is not too old, which nothing is asked of otherwise.
+/// Checks that the database is not too old, before anything else is asked of it.
 ///
 /// # Errors
 /// [`Error::Of01`] when it is.
@@ -367,19 +367,19 @@ async fn run_migrations(connection: &mut PgConnection, is_pooled: bool) -> Resul
         return Ok(());
     }
     if is_pooled {
-        // A lock of a session, which migrations run under, is none behind a pooler.
+        // Migrations run under a session lock, which does not hold behind a pooler.
         return Err(Error::Unmigrated(pending));
     }
-    // As long as it takes.
+    // Without a time limit.
     Ok(MIGRATIONS.run(connection).await?)
 }
 
-/// What the server comes to, if it does in time.
+/// The result, if the server delivers it in time.
 async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(limit, work).await.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()))
 }
 
-/// Says so when the server may lose what it has committed.
+/// Warns when the server may lose what it has committed.
 async fn warn_of_unsafe_settings(connection: &mut PgConnection) -> Result<()> {
     let mut transaction = connection.begin().await?;
     for setting in ["fsync", "synchronous_commit"] {
@@ -408,8 +408,8 @@ pub(in crate::store) async fn pending_migrations(url: &str) -> Result<Vec<String
     }
 }
 
-/// The migrations that were run, asked for within a transaction: a pooler may give every statement another connection
-/// otherwise.
+/// The migrations that were run, read within a transaction: otherwise a pooler may run every statement on another
+/// connection.
 async fn done(connection: &mut PgConnection) -> Result<Vec<Ran>> {
     within(PROMPT, async {
         let mut tx = connection.begin().await?;
@@ -428,7 +428,7 @@ async fn done(connection: &mut PgConnection) -> Result<Vec<Ran>> {
     .await
 }
 
-/// Where the unfinished copy comes from that the database holds, if it holds one.
+/// The source of the unfinished copy that the database holds, if any.
 pub(in crate::store) async fn unfinished_copy(connection: &mut PgConnection) -> sqlx::Result<Option<String>> {
     let is_there: bool = sqlx::query_scalar("select to_regclass('unfinished_copy') is not null")
         .persistent(false)

@@ -1,7 +1,7 @@
-//! Whether SQLite's files are still those that stand under their names.
+//! Checks that SQLite's open files are still the ones under their names.
 //!
-//! SQLite goes on with the files that it has open, whatever became of their names: what is stored in a file that was moved
-//! away, deleted or cut short is gone after the next start.
+//! SQLite keeps using its open files, whatever happens to their names: data stored in a file that was moved away,
+//! deleted or truncated is gone after the next start.
 
 use std::{
     fs::{self, File, Metadata},
@@ -19,15 +19,15 @@ use simo_common::lang::Text;
 /// Why nothing may be stored in the file any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::store) enum FileTrouble {
-    /// Another file, or none, stands under its name.
+    /// Another file, or none, has its name.
     #[error(
         "the database file was replaced or removed, and simod still has the old one open: put the old one back (with its -wal), or restart simod to go on with what is there now"
     )]
     Replaced,
-    /// It has lost its end.
+    /// It was truncated.
     #[error("the database file was cut short by another program: stop simod and restore a backup")]
     CutShort,
-    /// What was written may not be on disk.
+    /// Written data may not be on disk.
     #[error(
         "its log cannot be synced to disk: check the disk and restart simod, nothing is stored until then"
     )]
@@ -59,29 +59,28 @@ impl From<FileTrouble> for sqlx::Error {
     }
 }
 
-/// Which file it is, by whatever name.
+/// Identifies a file independently of its name.
 type Id = (u64, u64);
 
 fn id(file: &Metadata) -> Id {
     (file.dev(), file.ino())
 }
 
-/// The database's files as they were when they were opened.
+/// The database's files as they were when opened.
 #[derive(Debug)]
 pub(super) struct SameFile {
     database: PathBuf,
     log: PathBuf,
     opened: Id,
-    /// SQLite makes the log when it needs it, and keeps it until the last connection is closed.
+    /// SQLite creates the log when it needs it, and keeps it until the last connection is closed.
     opened_log: OnceLock<Id>,
-    /// The log's index, which knows how long the database is. It stays open: closing it would take SQLite's locks away.
+    /// The log's index, which holds the length of the database. It stays open: closing it would release SQLite's locks.
     index: Option<File>,
-    /// What the file had at least when it was last looked at, in bytes: it never becomes shorter than that unless pages
-    /// are given back.
+    /// Minimum length in bytes at the last check: the file never becomes shorter unless pages are given back.
     least: AtomicU64,
     giving_back: AtomicUsize,
     is_cut_short: AtomicBool,
-    /// What the last look found.
+    /// Result of the last check.
     is_wrong: AtomicBool,
 }
 
@@ -110,14 +109,14 @@ impl SameFile {
         &self.log
     }
 
-    /// Looks whether the files are still there.
+    /// Checks that the files are still in place.
     pub(super) fn look(&self) -> Result<(), sqlx::Error> {
         let looked = self.find_trouble()?;
         self.is_wrong.store(looked.is_some(), Ordering::SeqCst);
         looked.map_or(Ok(()), |trouble| Err(trouble.into()))
     }
 
-    /// The same if they were not when it was last looked.
+    /// Checks again if the last check failed.
     pub(super) fn look_again(&self) -> Result<(), sqlx::Error> {
         if self.is_wrong.load(Ordering::SeqCst) { self.look() } else { Ok(()) }
     }
@@ -139,8 +138,8 @@ impl SameFile {
         Ok(None)
     }
 
-    /// A file becomes shorter only when a checkpoint comes to pages that were given back: it is never shorter than the
-    /// database was since.
+    /// A file becomes shorter only when a checkpoint reaches pages that were given back: it is never shorter than the
+    /// database has been since.
     fn has_lost_its_end(&self, bytes: u64) -> bool {
         let Some(committed) = self.index.as_ref().and_then(committed_bytes) else {
             return false;
@@ -173,7 +172,7 @@ fn found(path: &Path) -> io::Result<Option<Metadata>> {
     }
 }
 
-/// How long the database is by its last commit, whether all of it is in the file or not.
+/// The length of the database by its last commit, whether or not all of it is in the file.
 fn committed_bytes(index: &File) -> Option<u64> {
     let header = IndexHeader::read(index)?;
     Some(header.page_bytes * u64::from(header.pages))

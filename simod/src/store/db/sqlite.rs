@@ -1,7 +1,7 @@
 //! The embedded database: one file, one process.
 //!
-//! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE`; what they
-//! commit is synced beside it (`wal_sync`). Readers have a pool of their own and never wait for it.
+//! One writer, because SQLite has one: a connection behind a fair lock, whose transactions begin `IMMEDIATE`; their
+//! commits are synced outside it (`wal_sync`). Readers have a pool of their own and never wait for it.
 
 mod checkpoint;
 mod unread_log;
@@ -41,20 +41,20 @@ use crate::store::{Error, Result};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrations::of(sqlx::migrate!("migrations/sqlite")));
 
-/// How long a statement waits for a lock that another process holds before the caller is told to come back.
+/// How long a statement waits for another process's lock before the caller is told to come back.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a caller waits for a connection before he is told to come back.
+/// How long a caller waits for a connection before being told to come back.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(8);
 
-/// How long a commit may take that is to prove that commits succeed.
+/// How long a commit that is to prove that commits succeed may take.
 const WAIT_FOR_PROOF: Duration = Duration::from_secs(8);
 
-/// What the writer may remember of the file: the pages that every batch changes, in KiB (negative, as SQLite wants it).
-/// Only what was used takes memory.
+/// The writer's page cache: the pages that every batch changes, in KiB (negative, as SQLite wants it). Only used pages
+/// take memory.
 const WRITER_CACHE: &str = "-12288";
 
-/// The same for each that reads: who claims pushes goes through messages and people in turns.
+/// The same for each reader: claiming pushes goes through messages and people in turns.
 const READER_CACHE: &str = "-4096";
 
 /// Connections that read at the same time.
@@ -63,36 +63,33 @@ const READERS: u32 = 4;
 /// Free pages that are given back to the file system at once.
 const VACUUMED: u32 = 128;
 
-/// Free pages that are kept for what comes next: 16 MiB.
+/// Free pages that are kept for new rows: 16 MiB.
 const FREE_KEPT: i64 = 4_096;
 
-/// An open database file.
 #[derive(Debug)]
 pub(in crate::store) struct File {
     readers: SqlitePool,
     /// One connection: SQLite has one writer. The lock hands it out first come, first served.
     writer: Arc<Mutex<Writer>>,
-    /// How it is opened.
+    /// Options for opening the writer.
     to_write: SqliteConnectOptions,
     is_closed: AtomicBool,
     log: Arc<Log>,
-    /// The file, for syncing it. It stays open for as long as SQLite has it: closing it would take the locks away that
-    /// SQLite holds on it.
+    /// The file, for syncing it. It stays open as long as SQLite has it: closing it would release SQLite's locks.
     handle: Arc<std::fs::File>,
     unreadable: Arc<Unreadable>,
     /// Frames of the log that the last checkpoint found in the file.
     copied: AtomicI64,
-    /// Held for as long as this lives: one process owns the file.
+    /// Held as long as this lives: one process owns the file.
     _lock: FileLock,
 }
 
 impl File {
-    /// Where the file is.
     pub(in crate::store) fn path(&self) -> &Path {
         self.to_write.get_filename()
     }
 
-    /// Opens the file, makes it when there is none, and migrates it.
+    /// Opens the file, creating it if necessary, and migrates it.
     pub(in crate::store) async fn open(path: &Path) -> Result<Self> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             let mut make = DirBuilder::new();
@@ -102,7 +99,7 @@ impl File {
         let path = &*lock::real(path);
         let is_new = !path.exists();
         let lock = FileLock::take(path)?;
-        // Names, telephone numbers and texts are nobody else's business. SQLite gives its log the same mode.
+        // Names, telephone numbers and texts are private. SQLite gives its log the same mode.
         let handle = OpenOptions::new()
             .append(true)
             .create(true)
@@ -112,24 +109,24 @@ impl File {
         lock::hold(&handle, path)?;
         wal_index::look_for_room(path)?;
         if is_new {
-            // Whoever mistyped the path would look for his data in vain.
+            // With a mistyped path the admin would look for the data in vain.
             tracing::info!(file = %path.display(), "there was no database file: a new one is made");
         }
         let options = options(path);
         let to_write = options
             .clone()
-            // Before the first table, or it has no effect. Readers leave it alone: SQLite writes the setting into
-            // the file each time, for which they would wait for the writer.
+            // Set before the first table, or it has no effect. Not set by readers: SQLite writes the setting into the
+            // file each time, for which they would wait for the writer.
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .pragma("cache_size", WRITER_CACHE);
         let open = async |options| {
             let opened = SqliteConnection::connect_with(options).await;
             opened.map_err(|e| Error::Open(path.display().to_string(), e))
         };
-        // The writer writes where the log ends for SQLite, onto what may follow there.
+        // The writer continues where the log ends for SQLite, and overwrites anything that follows.
         let mut looked = None;
         if handle.metadata().is_ok_and(|file| file.len() > 0) {
-            // Before anything is written. Where it cannot be read, the next connection says why.
+            // Before anything is written. If it cannot be read, the next connection says why.
             let unchanged = look(path).await.ok();
             if let Some((_, known)) = &unchanged {
                 migrations::check_age(&MIGRATIONS, known)?;
@@ -140,12 +137,12 @@ impl File {
             if let Some(index) = &index {
                 warn_of_unread(path, index)?;
             }
-            // Not before: the first of all connections reads the whole log.
+            // Not earlier: the first connection reads the whole log.
             drop(unchanged);
             looked = Some((first, index));
         }
         let mut writer = open(&to_write).await?;
-        // The first statement opens the log, and makes its index.
+        // The first statement opens the log, and creates its index.
         let known = done(&mut writer).await?;
         let wal_index = match looked {
             Some((first, index)) => {
@@ -154,7 +151,7 @@ impl File {
             }
             None => wal_index::open(path)?,
         };
-        // Not before: on a full disk, the writer's first page finds room that the index had until it was opened.
+        // Not earlier: on a full disk, the writer's first page takes the space that the index had until it was opened.
         if let Some(index) = &wal_index {
             wal_index::reserve(index, path)?;
         }
@@ -187,14 +184,14 @@ impl File {
         Ok(Read(Conn::Sqlite(Held::snapshot(connection, &self.unreadable))))
     }
 
-    /// Waits for the writer, first come first served. The transaction begins with its first statement.
+    /// Waits for the writer, first come, first served. The transaction begins with its first statement.
     pub(in crate::store) async fn write(&self) -> Result<Write> {
         self.log.check_usable()?;
         let conn = Conn::Sqlite(Held::write(self.writer().await?, &self.unreadable));
         Ok(Write::new(conn, Some(self.log.clone())))
     }
 
-    /// Commits a row of our own with so many bytes of ballast, or fails within some seconds.
+    /// Commits a row of our own with this many bytes of ballast, or fails within some seconds.
     pub(in crate::store) async fn prove_commit(&self, ballast: u32, now: i64) -> Result<()> {
         let committed = async {
             let mut tx = self.write().await?;
@@ -218,7 +215,7 @@ impl File {
 
     async fn writer(&self) -> Result<OwnedMutexGuard<Writer>> {
         let waited = tokio::time::timeout(WAIT_FOR_CONNECTION, self.writer.clone().lock_owned()).await;
-        // As a pool of one would say it: both mean that the caller should come back.
+        // The same error as from a pool of one: both mean that the caller should come back.
         let mut writer = waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
         if self.is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
@@ -237,14 +234,14 @@ impl File {
         self.log.messages_on_disk().await
     }
 
-    /// Gives a piece of what deleted rows have left free back to the file system, when that is much. Returns whether
-    /// there is more.
+    /// Gives some of the space of deleted rows back to the file system, when there is much. Returns whether there is
+    /// more.
     pub(in crate::store) async fn vacuum(&self) -> Result<bool> {
         let mut reader = self.read().await?;
         let free: i64 = query_scalar("pragma freelist_count").fetch_one(&mut reader).await?;
         let pages: i64 = query_scalar("pragma page_count").fetch_one(&mut reader).await?;
         drop(reader);
-        // New rows take free pages first: only a file that has become much too large is made smaller.
+        // New rows take free pages first: only a file that has become much too large is shrunk.
         if free < FREE_KEPT || free * 4 < pages {
             return Ok(false);
         }
@@ -255,7 +252,7 @@ impl File {
         Ok(true)
     }
 
-    /// What SQLite said of pages that cannot be read.
+    /// SQLite's error about unreadable pages, if any.
     pub(in crate::store) fn unreadable(&self) -> Option<String> {
         self.unreadable.said()
     }
@@ -268,13 +265,13 @@ impl File {
         self.is_closed.store(true, Ordering::Relaxed);
         self.readers.close().await;
         if let Some(writer) = self.writer.lock().await.take() {
-            // Nobody is left to be told.
+            // There is no caller left to report to.
             let _closed = writer.close().await;
         }
     }
 }
 
-/// Says so when SQLite did not take all of the log that is there.
+/// Warns when SQLite did not read all of the existing log.
 fn warn_of_unread(database: &Path, index: &std::fs::File) -> Result<()> {
     let log = beside(database, "-wal");
     let unread = unread_log::unread(&log, index).map_err(|e| Error::File(log.clone(), e))?;
@@ -309,8 +306,8 @@ pub(in crate::store) async fn pending_migrations(path: &Path) -> Result<Vec<Stri
     Ok(migrations::pending(&MIGRATIONS, &ran))
 }
 
-/// The migrations that were run, by a connection that writes nothing: not even an empty log, where there is none. Then
-/// nobody has the file open, for a daemon's log is always there.
+/// The migrations that were run, read by a connection that writes nothing, not even an empty log where there is none.
+/// Without a log no process has the file open, for a daemon's log is always there.
 pub(in crate::store) async fn look(path: &Path) -> Result<(SqliteConnection, Vec<Ran>)> {
     let options = read_only(path).immutable(!beside(path, "-wal").exists());
     let mut connection = SqliteConnection::connect_with(&options).await?;
@@ -334,21 +331,21 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        // The log is synced by `wal_sync`, before anyone is answered.
+        // The log is synced by `wal_sync`, before any caller is answered.
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(false)
-        // Checkpoints run beside the writer (`checkpoint`); this is only the limit for when they cannot keep up.
+        // Checkpoints run outside the writer (`checkpoint`); this is only the limit for when they cannot keep up.
         .pragma("wal_autocheckpoint", "40000")
-        // As large as it becomes until then, so that it need not grow again each time.
+        // Its size at that limit, so that it need not grow again each time.
         .pragma("journal_size_limit", "167772160")
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
-        // Rows that may wait for whoever reads them: when they are more, SQLite's thread goes to sleep and is woken again.
+        // Rows buffered for a reader: beyond this, SQLite's thread goes to sleep and has to be woken.
         .row_buffer_size(1_024)
 }
 
-/// For reading a file that is there. Nothing is set that SQLite would write into it: `auto_vacuum` is.
+/// Reads an existing file. Nothing is set that SQLite would write into it, as it does with `auto_vacuum`.
 pub(in crate::store) fn read_only(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -394,7 +391,7 @@ mod tests {
         writer.run("delete from client").await.unwrap();
         let mut readers = Vec::new();
         for _ in 0..READERS {
-            // Else it would be told that the database is locked, after `BUSY_TIMEOUT`.
+            // Otherwise the error would be that the database is locked, after `BUSY_TIMEOUT`.
             readers.push(file.read().await.unwrap());
         }
         writer.rollback().await.unwrap();

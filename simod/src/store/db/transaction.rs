@@ -11,16 +11,16 @@ use super::{
 };
 use crate::store::{
     ClientNo, Result,
-    audit::{Change, Changes},
+    audit::{AuditChange, Changes},
 };
 
 /// A transaction that may write. Dropped without a commit, it leaves no trace.
 #[derive(Debug)]
 pub(crate) struct Write {
     conn: Conn,
-    /// What must be synced; a server syncs by itself.
+    /// The log to sync; a server syncs by itself.
     log: Option<Arc<Log>>,
-    /// What the audit is told when it commits.
+    /// Audit entries to write with the commit.
     changes: Changes,
 }
 
@@ -29,21 +29,21 @@ impl Write {
         Self { conn, log, changes: Changes::default() }
     }
 
-    /// The same, by the store's clock.
+    /// Sets its time by the store's clock, for the audit.
     pub(in crate::store) fn began_at(self, now: i64) -> Self {
         Self { changes: Changes::at(now), ..self }
     }
 
-    /// Writes a change down in the audit of a client (or of [`crate::store::SERVER`]), if it is one.
-    pub(in crate::store) fn record(&mut self, chain: ClientNo, change: Change) {
+    /// Records a change in the audit of a client (or of [`crate::store::SERVER`]), unless nothing changed.
+    pub(in crate::store) fn record(&mut self, chain: ClientNo, change: AuditChange) {
         self.changes.record(chain, change);
     }
 
-    /// Commits. When this returns, everything that was written is on disk.
+    /// Commits. When this returns, all writes are on disk.
     ///
     /// # Errors
-    /// Nothing was written, unless it is [`crate::store::Error::OutcomeUnknown`]; or it was, but whether it would outlast a
-    /// power failure is not known.
+    /// Nothing was written, unless the error is [`crate::store::Error::OutcomeUnknown`]; or it was written, but may not
+    /// survive a power failure.
     pub(crate) async fn commit(self) -> Result<()> {
         let log = self.log.clone();
         self.commit_unsynced().await?;
@@ -59,20 +59,21 @@ impl Write {
         self.conn.commit().await
     }
 
-    /// The same, for new messages: nothing of them may be sent before they are on disk.
+    /// The same, for new messages: none may be sent before it is on disk.
     pub(in crate::store) async fn commit_messages_unsynced(self) -> Result<()> {
         let Some(log) = self.log.clone() else {
             return self.commit_unsynced().await;
         };
         log.messages_begin();
         let committed = self.commit_unsynced().await;
-        // Also when it failed: then there is nothing to wait for.
+        // Also when the commit failed: then there is nothing to wait for.
         log.messages_end();
         committed
     }
 
-    /// Makes the commit wait for the disk and for standbys although nothing is written: what was read may be of a commit that
-    /// was never confirmed. A transaction without a number waits for nothing. SQLite's log is synced anyway.
+    /// Makes the commit wait for the disk and for standbys although nothing is written: the rows read may come from a
+    /// commit that was never confirmed. A transaction without a number waits for nothing. SQLite's log is synced
+    /// anyway.
     pub(in crate::store) async fn confirm_what_was_read(&mut self) -> Result<()> {
         if self.conn.engine() == Engine::Postgres {
             query("select pg_logical_emit_message(true, 'simod', '')").execute(&mut self.conn).await?;
@@ -80,7 +81,7 @@ impl Write {
         Ok(())
     }
 
-    /// Leaves no trace.
+    /// Undoes all writes.
     pub(in crate::store) async fn rollback(self) -> Result<()> {
         Ok(self.conn.rollback().await?)
     }

@@ -5,22 +5,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a fault of the disk counts after it was last seen. A page that holds nonsense does not mend by itself.
+/// How long a disk fault counts after it was last seen. A corrupt page does not recover by itself.
 const COUNTS_FOR: Duration = Duration::from_secs(10);
 
-/// What went wrong with reading.
+/// The last read fault.
 #[derive(Debug, Default)]
 pub(crate) struct Unreadable(Mutex<Option<Fault>>);
 
 #[derive(Debug)]
 struct Fault {
     said: String,
-    /// When it was last seen, where it may pass.
+    /// When it was last seen, if it may pass.
     seen: Option<Instant>,
 }
 
 impl Unreadable {
-    /// Notes an error if it is of this kind.
+    /// Notes an error if it is a read fault.
     pub(crate) fn note(&self, error: &sqlx::Error) {
         let sqlx::Error::Database(said) = error else { return };
         let code = said.code().and_then(|code| code.parse::<u32>().ok());
@@ -37,7 +37,7 @@ impl Unreadable {
         }
     }
 
-    /// What SQLite said, if something cannot be read.
+    /// SQLite's error, if something cannot be read.
     pub(crate) fn said(&self) -> Option<String> {
         let fault = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = fault.as_ref()?;

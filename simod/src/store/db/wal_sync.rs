@@ -1,9 +1,8 @@
-//! When what was written is on disk, under SQLite.
+//! Syncs writes to disk, under SQLite.
 //!
-//! SQLite would sync its log inside every commit, and the writer would stand still meanwhile. It commits without
-//! (`synchronous = NORMAL`: a crash can take the newest commits, but never break the file), and the log is synced here:
-//! one sync covers everything that was committed before it began, whoever waits for it, and the next transaction runs
-//! beside it.
+//! SQLite would sync its log inside every commit, and block the writer meanwhile. It commits without (`synchronous =
+//! NORMAL`: a crash can lose the newest commits, but never corrupt the file), and the log is synced here: one sync
+//! covers every commit made before it began, and the next transaction runs alongside.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,28 +17,27 @@ use tokio::sync::Mutex;
 use super::same_file::{FileTrouble, SameFile};
 use crate::store::{Error, Result};
 
-/// SQLite's write-ahead log.
 #[derive(Debug)]
 pub(super) struct Log {
     files: SameFile,
-    /// How many have asked for a sync.
+    /// How many syncs were requested.
     asked: AtomicU64,
-    /// Held while it is synced.
+    /// Locked during a sync.
     synced: Arc<Mutex<Synced>>,
     /// Commits of new messages: begun, done, and known to be on disk.
     messages_begun: AtomicU64,
     messages_ended: AtomicU64,
     messages_synced: AtomicU64,
-    /// A sync failed: the kernel may have thrown away what it could not write, and would call the next sync a success.
+    /// A sync failed: the kernel may have discarded the unwritten data, and would report success for the next sync.
     broken: AtomicBool,
 }
 
-/// What the last sync left.
+/// State after the last sync.
 #[derive(Debug, Default)]
 struct Synced {
-    /// How many of those who asked, from the first one on, have had their sync.
+    /// How many requests, counted from the first, have been served.
     asked: u64,
-    /// The file, kept open: when no further one can be opened, what was accepted is still synced.
+    /// The file, kept open: accepted messages are still synced when no further file can be opened.
     file: Option<File>,
 }
 
@@ -57,10 +55,10 @@ impl Log {
         }
     }
 
-    /// Waits until everything that was committed before is on disk.
+    /// Waits until everything committed before is on disk.
     ///
     /// # Errors
-    /// [`Error::OutcomeUnknown`]: others see it already, and after a power failure it may be there or not.
+    /// [`Error::OutcomeUnknown`]: others see it already, but it may not survive a power failure.
     pub(super) async fn on_disk(self: &Arc<Self>) -> Result<()> {
         self.synced().await.map_err(|error| match error {
             Error::Unavailable(error) => Error::OutcomeUnknown(error),
@@ -78,22 +76,22 @@ impl Log {
             return Ok(());
         }
         let log = self.clone();
-        // It goes on when nobody waits for it any more, and nobody else syncs meanwhile: what the kernel told one sync of a
-        // failure, it does not tell the next one.
+        // It runs on even when nothing waits for it any more, and no other sync runs meanwhile: the kernel reports a
+        // failure to one sync only.
         tokio::task::spawn_blocking(move || log.sync(&mut synced)).await?
     }
 
-    /// A commit of new messages begins.
+    /// Marks the beginning of a commit of new messages.
     pub(super) fn messages_begin(&self) {
         self.messages_begun.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// It has ended.
+    /// Marks its end.
     pub(super) fn messages_end(&self) {
         self.messages_ended.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Waits until every message that anyone could read before is on disk; mostly they are.
+    /// Waits until every message that could be read before is on disk; mostly they are.
     pub(super) async fn messages_on_disk(self: &Arc<Self>) -> Result<()> {
         let begun = self.messages_begun.load(Ordering::SeqCst);
         if self.messages_synced.load(Ordering::SeqCst) >= begun && !self.is_broken() {
@@ -102,10 +100,10 @@ impl Log {
         self.synced().await
     }
 
-    /// Whether something may be written.
+    /// Checks that writing is allowed.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] after a sync that failed, or when the files are no longer ours.
+    /// [`Error::Unavailable`] after a failed sync, or when the files are no longer ours.
     pub(super) fn check_usable(&self) -> Result<()> {
         if self.is_broken() {
             return Err(unsynced());
@@ -113,7 +111,6 @@ impl Log {
         Ok(self.files.look_again()?)
     }
 
-    /// The files that it belongs to.
     pub(super) fn files(&self) -> &SameFile {
         &self.files
     }
@@ -126,7 +123,7 @@ impl Log {
     fn sync(&self, synced: &mut Synced) -> Result<()> {
         let covers = self.asked.load(Ordering::SeqCst);
         let messages = self.messages_ended.load(Ordering::SeqCst);
-        // What cannot be looked at says nothing of the log.
+        // A file that cannot be examined says nothing about the log.
         self.files.look()?;
         let file = match synced.file.take() {
             Some(file) => file,
@@ -144,7 +141,7 @@ impl Log {
     }
 }
 
-/// The error for whoever relies on a log that cannot be synced.
+/// The error of relying on a log that cannot be synced.
 fn unsynced() -> Error {
     sqlx::Error::from(FileTrouble::Unsynced).into()
 }
@@ -160,7 +157,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (database, beside) = (folder.path().join("simo.db"), folder.path().join("simo.db-wal"));
         fs::write(&database, "").unwrap();
-        // What cannot be synced.
+        // A file that cannot be synced.
         symlink("/dev/null", beside).unwrap();
         let files = SameFile::of(&database, &File::open(&database).unwrap(), None).unwrap();
         let log = Arc::new(Log::of(files));

@@ -5,7 +5,7 @@ use simo_common::{api::access::Acs, text, time, token::TokenKind};
 use super::tokens::revoke_tokens_of;
 use crate::store::{
     AcsNo, ClientNo, Error, Listing, Result, Rows, Store,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Conn, Row, query, query_scalar},
     list::page,
 };
@@ -51,7 +51,7 @@ impl Store {
         acs(&mut *self.read().await?, client_no, name, now).await
     }
 
-    /// Makes an ACS, or brings it back from the archive (without the tokens that it had).
+    /// Creates an ACS, or restores it from the archive (without its former tokens).
     pub async fn add_acs(&self, client_no: ClientNo, name: &str) -> Result<Acs> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -69,12 +69,12 @@ impl Store {
             return Err(name_taken(name));
         }
         let added = acs(&mut tx, client_no, name, now).await?;
-        tx.record(client_no, Change::new("acs.add", name).after(&added));
+        tx.record(client_no, AuditChange::new("acs.add", name).after(&added));
         tx.commit().await?;
         Ok(added)
     }
 
-    /// Gives an ACS another short name. Its tokens go on working, and history names it anew.
+    /// Gives an ACS another short name. Its tokens stay valid, and history shows the new name.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such ACS or it is archived, [`Error::Conflict`] when the name is taken.
@@ -103,7 +103,7 @@ impl Store {
             return Err(Error::not_found("acs", name));
         }
         let after = acs(&mut tx, client_no, new, now).await?;
-        tx.record(client_no, Change::new("acs.edit", name).before(&before).after(&after));
+        tx.record(client_no, AuditChange::new("acs.edit", name).before(&before).after(&after));
         tx.commit().await?;
         Ok(after)
     }
@@ -123,7 +123,7 @@ impl Store {
         .await?;
         revoke_tokens_of(&mut tx, Some(client_no), TokenKind::Acs, acs_no.0, now).await?;
         let after = acs(&mut tx, client_no, name, now).await?;
-        tx.record(client_no, Change::new("acs.remove", name).before(&before).after(&after));
+        tx.record(client_no, AuditChange::new("acs.remove", name).before(&before).after(&after));
         tx.commit().await
     }
 }

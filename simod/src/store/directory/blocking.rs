@@ -1,5 +1,5 @@
-//! Blocking employees, which withholds what waits for them until they are unblocked, and removing them, which denies it for
-//! good.
+//! Blocking employees, which withholds their waiting deliveries until they are unblocked, and removing them, which
+//! denies these for good.
 
 use simo_common::{
     api::{access::Grantee, people::Waiting},
@@ -27,15 +27,16 @@ use crate::store::{
     },
 };
 
-/// Deliveries that one transaction changes, so that nobody waits long for the writer.
+/// Deliveries that one transaction changes, so that the writer is not held for long.
 const AT_ONCE: i64 = 1_000;
 
 impl Store {
-    /// Blocks an employee. What waits for him is withheld until he is unblocked: all of it when this returns, and none of it can
-    /// be sent once the first transaction has committed, because claims and streams look at the block.
+    /// Blocks an employee and withholds their waiting deliveries until they are unblocked: all of them when this
+    /// returns, and none can be sent once the first transaction has committed, because claims and streams check the
+    /// block.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such employee, or he is archived.
+    /// [`Error::NotFound`] when there is no such employee, or they are archived.
     pub async fn block_employee(&self, client_no: ClientNo, personnel_no: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -54,10 +55,10 @@ impl Store {
         self.deny_to(client_no, &[employee_no]).await
     }
 
-    /// Lets an employee receive again, and gives back what was withheld. What he was denied when it was accepted stays denied.
+    /// Unblocks an employee, and gives back what was withheld. Deliveries denied on acceptance stay denied.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such employee, or he is archived.
+    /// [`Error::NotFound`] when there is no such employee, or they are archived.
     pub async fn unblock_employee(&self, client_no: ClientNo, personnel_no: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -75,7 +76,7 @@ impl Store {
         self.do_duty(client_no, Duty::GiveBack(employee_no)).await
     }
 
-    /// What waits for an employee: how much, and how much of it is critical.
+    /// The number of deliveries waiting for an employee, and how many of them are critical.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such employee.
@@ -104,11 +105,11 @@ impl Store {
         Ok(Waiting { deliveries: deliveries as u64, critical: critical as u64 })
     }
 
-    /// Archives an employee: his devices are retired, his own grants and pairing codes end, what was queued for him is
-    /// denied. One who is archived already stays so.
+    /// Archives an employee: their devices are retired, their own grants and pairing codes end, their waiting
+    /// deliveries are denied. Does nothing if they are archived already.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when a topic's messages are for him.
+    /// [`Error::Conflict`] when they are a default recipient of a topic.
     pub async fn remove_employee(&self, client_no: ClientNo, personnel_no: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -119,7 +120,7 @@ impl Store {
                 .bind(personnel_no)
                 .fetch_one(&mut tx)
                 .await?;
-        // Whoever pairs takes his code's row before the employee's.
+        // Pairing locks the code's row before the employee's.
         end_people(&mut tx, client_no, &[employee_no], now).await?;
         query("update employee set archived_at = coalesce(archived_at, $3) where client_no = $1 and no = $2")
             .bind(client_no)
@@ -147,7 +148,7 @@ impl Store {
         self.deny_to(client_no, &[employee_no]).await
     }
 
-    /// Denies what waits for people who are blocked or archived, and waits for what is on its way to them.
+    /// Denies what waits for people who are blocked or archived, including what is still being delivered to them.
     pub(super) async fn deny_to(&self, client_no: ClientNo, people: &[EmployeeNo]) -> Result<()> {
         for &employee_no in people {
             self.do_duty(client_no, Duty::Deny(employee_no)).await?;
@@ -157,8 +158,8 @@ impl Store {
     }
 }
 
-/// Denies some of what waits for an employee, if he is blocked or archived; says how much. What a block denies is kept, to be
-/// given back.
+/// Denies some of an employee's waiting deliveries, if they are blocked or archived; returns how many. Those denied by
+/// a block are kept, to be given back.
 pub(in crate::store) async fn deny(
     tx: &mut Write,
     client_no: ClientNo,
@@ -196,7 +197,7 @@ pub(in crate::store) async fn deny(
         .collect();
     let denied = close::end(tx, &endings, now).await?;
     if is_archived {
-        // What a block has denied before is denied for good.
+        // Deliveries that a block denied before are denied for good.
         let held = end_holds(tx, client_no, employee_no, HoldEnding::Final, now).await?;
         return Ok(denied.len() + held.len());
     }
@@ -204,7 +205,7 @@ pub(in crate::store) async fn deny(
     Ok(denied.len())
 }
 
-/// Keeps what is denied for as long as a block lasts.
+/// Keeps denied deliveries for as long as a block lasts.
 pub(in crate::store) async fn hold(tx: &mut Write, denied: &[Delivery], now: i64) -> Result<()> {
     query(
         "insert into hold (client_no, message_no, employee_no, since)
@@ -221,7 +222,7 @@ pub(in crate::store) async fn hold(tx: &mut Write, denied: &[Delivery], now: i64
     Ok(())
 }
 
-/// Ends some of what is kept for an employee; says of which messages.
+/// Ends some of an employee's holds; returns their messages.
 async fn end_holds(
     tx: &mut Write,
     client_no: ClientNo,
@@ -245,14 +246,14 @@ async fn end_holds(
     .await?)
 }
 
-/// Gives back to an employee some of what was denied while he was blocked; says how much.
+/// Gives back to an employee some of the deliveries denied while they were blocked; returns how many.
 pub(in crate::store) async fn give_back(
     tx: &mut Write,
     client_no: ClientNo,
     employee_no: EmployeeNo,
     now: i64,
 ) -> Result<usize> {
-    // A phone that is being paired, or changes its way, has done so, or waits.
+    // A concurrent pairing or change of way has finished, or waits.
     let share = tx.shared("employee");
     query(format!("select 1 from employee where client_no = $1 and no = $2{share}"))
         .bind(client_no)
@@ -260,7 +261,7 @@ pub(in crate::store) async fn give_back(
         .fetch_optional(tx)
         .await?;
     let since = first_since(tx, oldest_open(now)).await?;
-    // Whoever stores that a push was not sent because of the block has done so, or sees that it is over.
+    // A concurrent write that a push was not sent because of the block has finished, or sees that the block is over.
     let lock = tx.locked("d");
     query(format!(
         "select 1 from delivery d indexed by delivery_employee
@@ -275,7 +276,7 @@ pub(in crate::store) async fn give_back(
     let held = end_holds(tx, client_no, employee_no, HoldEnding::Lifted, now).await?;
     let given = close::give_back(tx, client_no, employee_no, &held, now).await?;
     close::reopen_blocked(tx, client_no, employee_no, since, now).await?;
-    // Whoever cancels one has done so, or finds what is given back.
+    // A concurrent cancel has finished, or finds the deliveries given back.
     let share = tx.shared("m");
     let messages: Vec<(MessageNo, i64, bool)> = query_as(format!(
         "select m.no, m.priority, m.canceled_at is not null from {{rows}} cross join message m
@@ -291,7 +292,7 @@ pub(in crate::store) async fn give_back(
         if is_canceled {
             canceled.push(Ending { delivery, outcome: Outcome::Canceled, reason: Reason::Canceled });
         } else {
-            // Where a large audience became deliveries while he was blocked, no push was made.
+            // Where a large audience became deliveries during the block, no push was made.
             pushes.push([
                 client_no.into(),
                 message_no.into(),
@@ -307,11 +308,11 @@ pub(in crate::store) async fn give_back(
     Ok(held.len())
 }
 
-/// Refuses what only someone who receives messages may get.
+/// Refuses a blocked employee something that only recipients may get.
 pub(in crate::store) fn refuse_blocked(personnel_no: &str, blocked: bool) -> Result<()> {
     if blocked {
         return Err(Error::Conflict(text!(
-            "the employee `{personnel_no}` is blocked; unblock him first",
+            "the employee `{personnel_no}` is blocked; unblock them first",
             "сотрудник «{personnel_no}» заблокирован; сначала разблокируйте его"
         )));
     }

@@ -1,11 +1,11 @@
-//! What is live, by the name that the API gives it. What is given to something (a token, a grant, a place in a group) asks
-//! here first, in its own transaction.
+//! Looks up live objects by their API name. Anything given to an object (a token, a grant, membership) checks here
+//! first, in its own transaction.
 
 use simo_common::{api::access::Acs, text, time};
 
 use crate::store::{
     AcsNo, ClientNo, EmployeeNo, Error, GroupNo, OperatorNo, Result, TopicNo, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Conn, query, query_as, query_scalar},
 };
 
@@ -15,7 +15,7 @@ pub(in crate::store) async fn live_operator(
     within: Option<ClientNo>,
     name: &str,
 ) -> Result<(OperatorNo, Option<ClientNo>)> {
-    // Whoever archives him now must see the token that follows, to revoke it.
+    // A concurrent archiving of the operator must see the new token, to revoke it.
     let share = tx.shared("operator");
     let found: Option<(OperatorNo, Option<ClientNo>)> = query_as(format!(
         "select no, client_no from operator
@@ -28,7 +28,7 @@ pub(in crate::store) async fn live_operator(
     found.ok_or_else(|| Error::not_found("operator", name))
 }
 
-/// The number of a live ACS, which is made if there is none with this name.
+/// The number of a live ACS, which is created if there is none with this name.
 pub(super) async fn acs_for_token(
     tx: &mut Write,
     client_no: ClientNo,
@@ -47,9 +47,9 @@ pub(super) async fn acs_for_token(
     if made.rows_affected() > 0 {
         let added =
             Acs { name: name.to_owned(), tokens: 0, created_at: time::from_us(now), archived_at: None };
-        tx.record(client_no, Change::new("acs.add", name).after(&added));
+        tx.record(client_no, AuditChange::new("acs.add", name).after(&added));
     }
-    // Whoever archives it now must see the token that follows, to revoke it.
+    // A concurrent archiving of the ACS must see the new token, to revoke it.
     let share = tx.shared("acs");
     let live: Option<AcsNo> = query_scalar(format!(
         "select no from acs where client_no = $1 and name = $2 and archived_at is null{share}"
@@ -69,7 +69,7 @@ pub(super) async fn acs_for_token(
 /// The number of an employee who is not archived.
 ///
 /// # Errors
-/// A conflict when he is archived: only adding him again brings him back.
+/// A conflict when they are archived: only adding them again restores them.
 pub(in crate::store) async fn live_employee(
     tx: &mut Write,
     client_no: ClientNo,
@@ -85,7 +85,7 @@ pub(in crate::store) async fn live_employee(
     match found {
         Some((employee_no, false)) => Ok(employee_no),
         Some((_, true)) => Err(Error::Conflict(text!(
-            "the employee `{personnel_no}` is archived; add him again first",
+            "the employee `{personnel_no}` is archived; add them again first",
             "сотрудник «{personnel_no}» в архиве; сначала добавьте его снова"
         ))),
         None => Err(Error::not_found("employee", personnel_no)),
@@ -107,7 +107,7 @@ pub(in crate::store) async fn group_no(
     found.ok_or_else(|| Error::not_found("group", slug))
 }
 
-/// The number of a topic, of one in the archive too if that is asked for.
+/// The number of a topic, including archived ones if asked for.
 pub(in crate::store) async fn topic_no(
     connection: &mut Conn,
     client_no: ClientNo,

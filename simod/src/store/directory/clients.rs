@@ -11,7 +11,7 @@ use simo_common::{
 use super::{ends::end_client, operators::insert_operator};
 use crate::store::{
     ClientNo, Error, Listing, Result, Rows, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     callers::login::insert_code,
     db::engine::{Conn, Row, query, query_scalar},
     list::page,
@@ -54,12 +54,12 @@ impl Store {
         Ok(TimeZone::get(&name).unwrap_or(TimeZone::UTC))
     }
 
-    /// Makes a client. With `restore` one that is archived comes back as it was, but for what `spec` says: with its history,
-    /// people and topics, and without operators, tokens and phones.
+    /// Creates a client. With `restore` an archived one is restored, changed as `spec` says: with its history, people
+    /// and topics, and without operators, tokens and phones.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when the client is there, or is archived and not to be restored; [`Error::NotFound`] when there is
-    /// none to restore.
+    /// [`Error::Conflict`] when the client exists, or is archived and not to be restored; [`Error::NotFound`] when
+    /// there is none to restore.
     pub async fn add_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
         let mut tx = self.write().await?;
         let (_, added) = make_client(&mut tx, slug, spec, self.clock.now()).await?;
@@ -67,7 +67,7 @@ impl Store {
         Ok(added)
     }
 
-    /// Makes a client as [`Store::add_client`] does, and its first admin with a code to log in: all of it or nothing.
+    /// Creates a client as [`Store::add_client`] does, and its first admin with a login code, all or nothing.
     ///
     /// # Errors
     /// As [`Store::add_client`], and [`Error::Conflict`] when the admin's name is taken.
@@ -89,18 +89,18 @@ impl Store {
         Ok(MadeClient { client, login })
     }
 
-    /// Changes what `spec` names.
+    /// Changes the settings that `spec` names.
     pub async fn edit_client(&self, slug: &str, spec: &ClientSpec) -> Result<Client> {
         let mut tx = self.write().await?;
         let (client_no, before) = client(&mut tx, slug).await?;
         set(&mut tx, slug, spec).await?;
         let (_, after) = client(&mut tx, slug).await?;
-        tx.record(client_no, Change::new("client.edit", slug).before(&before).after(&after));
+        tx.record(client_no, AuditChange::new("client.edit", slug).before(&before).after(&after));
         tx.commit().await?;
         Ok(after)
     }
 
-    /// Archives a client: no token of its ACS, operators and phones lets in any more, nor ever again.
+    /// Archives a client: all tokens of its ACS, operators and phones stop working for good.
     pub async fn remove_client(&self, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let now = self.clock.now();
@@ -112,12 +112,12 @@ impl Store {
             .await?;
         end_client(&mut tx, client_no, now).await?;
         let (_, after) = client(&mut tx, slug).await?;
-        tx.record(client_no, Change::new("client.remove", slug).before(&before).after(&after));
+        tx.record(client_no, AuditChange::new("client.remove", slug).before(&before).after(&after));
         tx.commit().await
     }
 }
 
-/// Makes a client or brings it back, as `spec` says.
+/// Creates or restores a client, as `spec` says.
 async fn make_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) -> Result<(ClientNo, Client)> {
     if spec.restore {
         restore_client(tx, slug, spec, now).await
@@ -126,7 +126,7 @@ async fn make_client(tx: &mut Write, slug: &str, spec: &ClientSpec, now: i64) ->
     }
 }
 
-/// Brings a client back from the archive, and writes it down.
+/// Restores a client from the archive, and records it in the audit.
 async fn restore_client(
     tx: &mut Write,
     slug: &str,
@@ -144,7 +144,7 @@ async fn restore_client(
     end_client(tx, client_no, now).await?;
     set(tx, slug, spec).await?;
     let (_, after) = client(tx, slug).await?;
-    let change = Change::new("client.restore", slug).before(&before).after(&after);
+    let change = AuditChange::new("client.restore", slug).before(&before).after(&after);
     tx.record(client_no, change);
     Ok((client_no, after))
 }
@@ -171,7 +171,7 @@ async fn set(tx: &mut Write, slug: &str, spec: &ClientSpec) -> Result<()> {
     Ok(())
 }
 
-/// Makes a client, and writes it down.
+/// Creates a client, and records it in the audit.
 async fn insert_client(
     tx: &mut Write,
     slug: &str,
@@ -209,7 +209,7 @@ async fn insert_client(
         });
     }
     let (client_no, added) = client(tx, slug).await?;
-    tx.record(client_no, Change::new("client.add", slug).after(&added));
+    tx.record(client_no, AuditChange::new("client.add", slug).after(&added));
     Ok((client_no, added))
 }
 

@@ -1,4 +1,4 @@
-//! Employees, as administrators keep them.
+//! Administration of employees.
 
 use simo_common::{
     api::people::{EditEmployee, Employee, NewEmployee},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::store::{
     ClientNo, EmployeeNo, Error, GroupNo, Listing, Result, Rows, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{
         Conn,
         Kind::{Bytes, Text, Truth, Whole},
@@ -36,7 +36,7 @@ macro_rules! select_employee {
 }
 
 impl Store {
-    /// A page of a client's employees, by name: all, or those in a group or in a group within.
+    /// A page of a client's employees, by name: all, or those in a group or in groups within it.
     pub async fn employees(
         &self,
         client_no: ClientNo,
@@ -73,8 +73,8 @@ impl Store {
         employee(&mut *self.read().await?, client_no, personnel_no).await
     }
 
-    /// Makes an employee, or brings him back from the archive as he is described now, without grants of his own; who was
-    /// blocked stays so.
+    /// Creates an employee, or restores an archived one as now described, without own grants; a blocked one stays
+    /// blocked.
     pub async fn add_employee(&self, client_no: ClientNo, new: &NewEmployee) -> Result<Employee> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -90,7 +90,7 @@ impl Store {
         Ok(added)
     }
 
-    /// Changes what `edit` names.
+    /// Changes the fields that `edit` names.
     pub async fn edit_employee(
         &self,
         client_no: ClientNo,
@@ -145,7 +145,7 @@ pub(in crate::store) async fn employee(
     row.as_ref().map(read_employee).transpose()?.ok_or_else(|| Error::not_found("employee", personnel_no))
 }
 
-/// Employees, where many are written at once.
+/// Columns for writing many employees at once.
 pub(super) const PERSON: [Named; 9] = [
     ("no", Text),
     ("full_name", Text),
@@ -178,12 +178,16 @@ pub(super) fn person_row<'a>(
     ]
 }
 
-/// What the audit is told of a change of an employee.
-pub(super) fn employee_change(action: &'static str, before: Option<&Employee>, after: &Employee) -> Change {
-    Change::new(action, &*after.personnel_no).about(&after.personnel_no).before(&before).after(after)
+/// The audit entry of a change of an employee.
+pub(super) fn employee_change(
+    action: &'static str,
+    before: Option<&Employee>,
+    after: &Employee,
+) -> AuditChange {
+    AuditChange::new(action, &*after.personnel_no).about(&after.personnel_no).before(&before).after(after)
 }
 
-/// Makes an employee, or brings back who is archived under the same name; nobody when the number is another's.
+/// Creates an employee, or restores an archived one of the same name; `None` when the number belongs to another person.
 pub(super) async fn insert_employee(
     tx: &mut Write,
     client_no: ClientNo,
@@ -222,8 +226,8 @@ pub(super) async fn insert_employee(
     .await?)
 }
 
-/// Why a personnel number cannot be given to a new employee. An archived person comes back under his own name only: a
-/// successor must not read his predecessor's history.
+/// Why a personnel number cannot be given to a new employee. An archived person is restored under their own name only:
+/// a successor must not read their predecessor's history.
 pub(in crate::store) async fn taken(tx: &mut Write, client_no: ClientNo, no: &str) -> Result<Error> {
     let (name, archived): (String, bool) = query_as(
         "select full_name, archived_at is not null from employee where client_no = $1 and personnel_no = $2",
@@ -234,7 +238,7 @@ pub(in crate::store) async fn taken(tx: &mut Write, client_no: ClientNo, no: &st
     .await?;
     Ok(Error::Conflict(if archived {
         text!(
-            "`{no}` was {name}; if it is the same person, add him under that name and rename him then",
+            "`{no}` was {name}; if it is the same person, add them under that name, then rename them",
             "«{no}» — это {name}; если это тот же человек, добавьте его под прежним именем и затем переименуйте"
         )
     } else {
@@ -242,7 +246,7 @@ pub(in crate::store) async fn taken(tx: &mut Write, client_no: ClientNo, no: &st
     }))
 }
 
-/// The numbers of groups by slug, all of which must be there.
+/// The numbers of groups by slug, all of which must exist.
 pub(in crate::store) async fn group_nos(
     tx: &mut Write,
     client_no: ClientNo,
@@ -296,7 +300,7 @@ pub(super) async fn set_groups(
     Ok(())
 }
 
-/// An employee's place in a list. Sort keys are texts that are compared bytewise.
+/// An employee's place in a list. Sort keys are texts compared bytewise.
 pub(in crate::store) fn sort_key_of(row: &Row) -> Result<String> {
     Ok(String::from_utf8_lossy(&row.try_get::<Vec<u8>, _>("sort_key")?).into_owned())
 }

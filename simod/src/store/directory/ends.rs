@@ -1,23 +1,23 @@
-//! What ends when something goes into the archive, for good: it may come back, but whom it let in, or who was in it, has to be
-//! said anew.
+//! What ends for good when an object is archived: it may be restored, but its tokens, grants and members have to be
+//! given anew.
 //!
-//! Whoever brings something back ends it all once more. What was given while it went into the archive, by someone who did not
-//! see that yet, must not come back with it.
+//! Restoring an object ends them all once more: something given by a transaction that ran while the object was being
+//! archived, and did not see that yet, must not come back with it.
 
 use simo_common::delivery::Reason;
 
 use super::{grants::take_back, operators::archive_operator};
 use crate::store::{
     ClientNo, EmployeeNo, GroupNo, Result, TopicNo, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Kind::Whole, Named, RowSet, query, query_as, query_scalar},
 };
 
-/// The number of what ends.
+/// Column with the numbers of the ended objects.
 const NO: Named = ("no", Whole);
 
-/// Ends all that lets in to a client: its operators, the tokens of its ACS and phones, and codes to pair with. Its phones are
-/// retired; what waits for them is closed when it is claimed.
+/// Ends all access to a client: its operators, the tokens of its ACS and phones, and pairing codes. Its phones are
+/// retired; pushes waiting for them are closed when claimed.
 pub(super) async fn end_client(tx: &mut Write, client_no: ClientNo, now: i64) -> Result<()> {
     let operators: Vec<String> =
         query_scalar("select name from operator where client_no = $1 and archived_at is null order by name")
@@ -53,7 +53,6 @@ pub(super) async fn end_client(tx: &mut Write, client_no: ClientNo, now: i64) ->
     Ok(())
 }
 
-/// Ends the grants of topics.
 pub(super) async fn end_topics(
     tx: &mut Write,
     client_no: ClientNo,
@@ -63,7 +62,7 @@ pub(super) async fn end_topics(
     take_back(tx, client_no, "topic_no", &RowSet::of(NO, topics), now).await
 }
 
-/// Ends who is in groups, what they include and are in, and what was granted to them.
+/// Ends groups' memberships, their inclusions in both directions, and their grants.
 pub(super) async fn end_groups(
     tx: &mut Write,
     client_no: ClientNo,
@@ -85,7 +84,7 @@ pub(super) async fn end_groups(
     .await?;
     for (slug, personnel_no) in members {
         let employee = serde_json::json!({ "employee": personnel_no });
-        let change = Change::new("group.remove-member", slug).before(&employee);
+        let change = AuditChange::new("group.remove-member", slug).before(&employee);
         tx.record(client_no, change.about(&personnel_no));
     }
     query("delete from group_member where client_no = $1 and group_no in (select {no} from {rows})")
@@ -107,7 +106,7 @@ pub(super) async fn end_groups(
     .await?;
     for (outer, inner) in inclusions {
         let group = serde_json::json!({ "group": inner });
-        tx.record(client_no, Change::new("group.exclude", outer).before(&group));
+        tx.record(client_no, AuditChange::new("group.exclude", outer).before(&group));
     }
     query(
         "delete from group_inclusion where client_no = $1 and (group_no in (select {no} from {rows})
@@ -120,9 +119,8 @@ pub(super) async fn end_groups(
     Ok(())
 }
 
-/// Ends what was granted to people themselves, and the codes with which they could pair. Their memberships stay: they count for
-/// nothing while their people are archived, and lists go on saying where those belonged; whoever brings somebody back says
-/// anew where he belongs.
+/// Ends people's own grants and pairing codes. Their memberships stay: they have no effect while the people are
+/// archived, and lists keep showing them; restoring a person sets their groups anew.
 pub(super) async fn end_people(
     tx: &mut Write,
     client_no: ClientNo,
@@ -143,7 +141,7 @@ pub(super) async fn end_people(
     Ok(())
 }
 
-/// Ends all of it that is left of what is in a client's archive. Nothing of it counts, so nobody is told.
+/// Ends leftovers of a client's archived objects. They have no effect, so no event is sent.
 pub(in crate::store) async fn sweep(tx: &mut Write, client_no: ClientNo, now: i64) -> Result<()> {
     for statement in [
         "delete from topic_grant where client_no = $1 and (

@@ -1,4 +1,4 @@
-//! Grants of topics: to whom, and when they count.
+//! Grants of topics: grantees and times.
 
 use jiff::tz::TimeZone;
 use simo_common::{
@@ -13,18 +13,18 @@ use uuid::Uuid;
 use super::by_name::{group_no, live_employee, topic_no};
 use crate::store::{
     ClientNo, EmployeeNo, Error, GroupNo, Result, Store, TopicNo, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Row, RowSet, query},
 };
 
-/// When a grant counts: always, unless it says otherwise.
+/// When a grant is in effect: always, unless it says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GrantTerms {
-    /// Not before.
+    /// From this time on.
     pub starts_at: Option<i64>,
-    /// Before it.
+    /// Before this time.
     pub ends_at: Option<i64>,
-    /// Only then, by the clock of the client.
+    /// Only in these hours, by the client's clock.
     pub hours: Option<WeeklyHours>,
 }
 
@@ -39,7 +39,7 @@ impl GrantTerms {
         })
     }
 
-    /// Whether a grant counts at a moment; `zone` is asked for where the hours of the week matter.
+    /// Whether a grant is in effect at a moment; `zone` is called only where weekly hours matter.
     pub(in crate::store) fn count(&self, at: i64, zone: impl FnOnce() -> Result<TimeZone>) -> Result<bool> {
         let is_in_time =
             self.starts_at.is_none_or(|start| start <= at) && self.ends_at.is_none_or(|end| at < end);
@@ -49,7 +49,7 @@ impl GrantTerms {
         })
     }
 
-    /// As administrators see them.
+    /// The times as shown to administrators.
     pub(in crate::store) fn times(
         self,
         now: i64,
@@ -100,7 +100,7 @@ impl Store {
         rows.iter().map(|row| read_grant(row, topic, now)).collect()
     }
 
-    /// Lets someone receive a topic, at the times of `terms` and no others. What is given so already is answered as it is.
+    /// Grants a topic, at the times of `terms` only. An existing equal grant is returned as it is.
     pub async fn grant(
         &self,
         client_no: ClientNo,
@@ -140,7 +140,7 @@ impl Store {
         let row = held(&mut tx, client_no, topic_no, (employee, group)).await?;
         let row = row.ok_or_else(|| Error::not_found("grant", topic))?;
         let grant = read_grant(&row, topic, now)?;
-        let change = Change::new("topic.grant", topic).before(&before).after(&grant);
+        let change = AuditChange::new("topic.grant", topic).before(&before).after(&grant);
         tx.record(client_no, about_grantee(change, &grant));
         tx.commit().await?;
         Ok(grant)
@@ -164,13 +164,13 @@ impl Store {
             .bind(id)
             .execute(&mut tx)
             .await?;
-        let change = Change::new("topic.revoke", topic).before(&grant);
+        let change = AuditChange::new("topic.revoke", topic).before(&grant);
         tx.record(client_no, about_grantee(change, &grant));
         tx.commit().await
     }
 }
 
-/// Takes back all grants that name one of `numbers` (their `no`) in `column`, and writes each down.
+/// Revokes all grants that name one of `numbers` (their `no`) in `column`, and records each in the audit.
 pub(super) async fn take_back(
     tx: &mut Write,
     client_no: ClientNo,
@@ -193,7 +193,7 @@ pub(super) async fn take_back(
     for row in &rows {
         let topic: String = row.try_get("topic")?;
         let grant = read_grant(row, &topic, now)?;
-        let change = Change::new("topic.revoke", topic).before(&grant);
+        let change = AuditChange::new("topic.revoke", topic).before(&grant);
         tx.record(client_no, about_grantee(change, &grant));
     }
     query(format!(
@@ -224,8 +224,8 @@ async fn held(
     .await?)
 }
 
-/// A personal grant is erased with the person.
-fn about_grantee(change: Change, grant: &Grant) -> Change {
+/// Marks a personal grant as being about its employee, so that it is erased with them.
+fn about_grantee(change: AuditChange, grant: &Grant) -> AuditChange {
     match &grant.grantee {
         Grantee::Employee(personnel_no) => change.about(personnel_no),
         Grantee::Everyone | Grantee::Group(_) => change,

@@ -1,4 +1,4 @@
-//! Groups and who is in them.
+//! Groups and their members.
 
 mod nesting;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::store::{
     ClientNo, Error, Listing, Result, Rows, Store,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Conn, Row, query},
     list::page,
 };
@@ -75,14 +75,14 @@ impl Store {
         group(&mut *self.read().await?, client_no, slug).await
     }
 
-    /// Makes a group, or brings it back from the archive, without members and grants.
+    /// Creates a group, or restores it from the archive, without members and grants.
     pub async fn add_group(&self, client_no: ClientNo, new: &Named) -> Result<Group> {
         let mut tx = self.write().await?;
         let now = self.clock.now();
         let back = add_named(&mut tx, GROUPS, client_no, new, now).await?;
         end_groups(&mut tx, client_no, back.as_slice(), now).await?;
         let added = Group { restored: back.is_some(), ..group(&mut tx, client_no, &new.slug).await? };
-        tx.record(client_no, Change::new("group.add", &*new.slug).after(&added));
+        tx.record(client_no, AuditChange::new("group.add", &*new.slug).after(&added));
         tx.commit().await?;
         Ok(added)
     }
@@ -98,16 +98,16 @@ impl Store {
             .execute(&mut tx)
             .await?;
         let after = group(&mut tx, client_no, slug).await?;
-        let change = Change::new("group.edit", slug).before(&before).after(&after);
+        let change = AuditChange::new("group.edit", slug).before(&before).after(&after);
         tx.record(client_no, change);
         tx.commit().await?;
         Ok(after)
     }
 
-    /// Archives a group: nobody is addressed or let in by it any more, and nobody is in it.
+    /// Archives a group: it has no members any more, and gives them neither messages nor topics.
     ///
     /// # Errors
-    /// [`crate::store::Error::Conflict`] when a topic's messages are for it.
+    /// [`crate::store::Error::Conflict`] when it is a default recipient of a topic.
     pub async fn remove_group(&self, client_no: ClientNo, slug: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let before = group(&mut tx, client_no, slug).await?;
@@ -118,12 +118,12 @@ impl Store {
         }
         end_groups(&mut tx, client_no, &[group_no], now).await?;
         let after = group(&mut tx, client_no, slug).await?;
-        let change = Change::new("group.remove", slug).before(&before).after(&after);
+        let change = AuditChange::new("group.remove", slug).before(&before).after(&after);
         tx.record(client_no, change);
         tx.commit().await
     }
 
-    /// Puts an employee into a group, or takes him out; it is no error when he is (not) in it already.
+    /// Adds an employee to a group, or removes them; it is no error if nothing changes.
     pub async fn set_member(
         &self,
         client_no: ClientNo,
@@ -148,9 +148,9 @@ impl Store {
         if changed > 0 {
             let employee = serde_json::json!({ "employee": personnel_no });
             let change = if member {
-                Change::new("group.add-member", slug).after(&employee)
+                AuditChange::new("group.add-member", slug).after(&employee)
             } else {
-                Change::new("group.remove-member", slug).before(&employee)
+                AuditChange::new("group.remove-member", slug).before(&employee)
             };
             tx.record(client_no, change.about(personnel_no));
         }
@@ -176,7 +176,7 @@ fn read_group(row: &Row) -> Result<Group> {
     })
 }
 
-/// Slugs that were joined by commas, which none of them contains.
+/// Splits slugs joined by commas, which none of them contains.
 pub(in crate::store) fn slugs(joined: Option<String>) -> Vec<String> {
     let joined = joined.unwrap_or_default();
     let slugs = joined.split(',').filter(|slug| !slug.is_empty());

@@ -1,14 +1,14 @@
-//! Importing employees: a file's rows become the truth about the people that it names, all or nothing.
+//! Importing employees: a file's rows replace the data of the people they name, all or nothing.
 //!
-//! What differs is found out on a reader's snapshot, so that the writer is held only for the rows that change, in a
-//! handful of statements. Those are upserts: what others changed in between does no harm.
+//! Differences are found on a reader's snapshot, so that the writer is held only for the rows that change, in a handful
+//! of statements. Those are upserts: changes by others in between do no harm.
 
 mod plan;
 
 use simo_common::api::people::{ImportReport, ImportRow};
 
 pub(in crate::store) use self::plan::doubt;
-use self::plan::{Known, Person, Plan};
+use self::plan::{ImportPlan, KnownPeople, PlannedPerson};
 use super::{ends::sweep, succession::free_numbers};
 use crate::store::{
     ClientNo, EmployeeNo, Error, Result, Store, Write,
@@ -16,14 +16,14 @@ use crate::store::{
 };
 
 impl Store {
-    /// Makes and changes employees as `rows` say, and makes missing groups; with `dry_run` only says what it would do.
-    /// Absent optional fields stay as they are, empty ones are cleared, the groups are all that a person has. Who is
-    /// archived comes back, unless the number passes to another person.
+    /// Creates and changes employees as `rows` say, and creates missing groups; with `dry_run` only reports what it
+    /// would do. Absent optional fields stay as they are, empty ones are cleared, and the groups replace a person's
+    /// groups. Archived people are restored, unless the number passes to another person.
     ///
-    /// The rows must be valid and name nobody twice.
+    /// The rows must be valid and name each person once.
     ///
     /// # Errors
-    /// All numbers that are known under quite another name, when their rows do not say who is meant.
+    /// Lists all numbers that are known under quite another name, if their rows do not say which person is meant.
     pub async fn import_employees(
         &self,
         client_no: ClientNo,
@@ -37,7 +37,7 @@ impl Store {
             let now = self.clock.now();
             let mut plan = tokio::task::spawn_blocking({
                 let rows = rows.clone();
-                move || Plan::new(&rows, &known)
+                move || ImportPlan::new(&rows, &known)
             })
             .await?;
             if !plan.doubts.is_empty() {
@@ -50,8 +50,8 @@ impl Store {
             let numbers: Vec<&str> = plan.succeeded.iter().map(String::as_str).collect();
             let left = free_numbers(&mut tx, client_no, &numbers, now).await?;
             sweep(&mut tx, client_no, now).await?;
-            // Someone made employees meanwhile: what is new and what is not has to be found out again. Nobody makes any from now
-            // on until we are done.
+            // Employees were created meanwhile: the differences have to be found again. From now on none can be created
+            // until we are done.
             if take_employee_nos(&mut tx, client_no, plan.report.created).await? != next {
                 tx.rollback().await?;
                 continue;
@@ -66,12 +66,12 @@ impl Store {
         }
     }
 
-    /// What the database knows of the people and groups that the rows name: one snapshot.
-    async fn known(&self, client_no: ClientNo, rows: &[ImportRow]) -> Result<Known> {
+    /// The people and groups of the rows as stored, in one snapshot.
+    async fn known(&self, client_no: ClientNo, rows: &[ImportRow]) -> Result<KnownPeople> {
         let numbers: Vec<&str> = rows.iter().map(|row| &*row.employee.personnel_no).collect();
         let mut snapshot = self.snapshot().await?;
         let next_employee_no = next_employee_no(&mut snapshot, client_no).await?;
-        let mut known = Known { next_employee_no, ..Known::default() };
+        let mut known = KnownPeople { next_employee_no, ..KnownPeople::default() };
         let groups =
             query_scalar::<String>("select slug from \"group\" where client_no = $1 and archived_at is null")
                 .bind(client_no)
@@ -93,7 +93,7 @@ impl Store {
             let groups: Option<String> = row.try_get("groups")?;
             known.people.insert(
                 row.try_get::<i64, _>("place")? as usize,
-                Person {
+                PlannedPerson {
                     full_name: row.try_get("full_name")?,
                     email: row.try_get("email")?,
                     phone: row.try_get("phone")?,
@@ -115,7 +115,7 @@ async fn next_employee_no(connection: &mut Conn, client_no: ClientNo) -> Result<
         .await?)
 }
 
-/// Takes so many numbers of employees; returns the first one.
+/// Takes this many employee numbers; returns the first one.
 async fn take_employee_nos(tx: &mut Write, client_no: ClientNo, count: u64) -> Result<EmployeeNo> {
     Ok(query_scalar(
         "update client set next_employee_no = next_employee_no + $2 where no = $1 returning next_employee_no - $2",
@@ -126,8 +126,14 @@ async fn take_employee_nos(tx: &mut Write, client_no: ClientNo, count: u64) -> R
     .await?)
 }
 
-/// `cross join` tells SQLite to go through the rows that are given, not through all employees for each of them.
-async fn store(tx: &mut Write, client_no: ClientNo, plan: &Plan, first: EmployeeNo, now: i64) -> Result<()> {
+/// `cross join` makes SQLite iterate over the given rows, not over all employees for each of them.
+async fn store(
+    tx: &mut Write,
+    client_no: ClientNo,
+    plan: &ImportPlan,
+    first: EmployeeNo,
+    now: i64,
+) -> Result<()> {
     query(
         "insert into \"group\" (client_no, slug, name, created_at)
          select $1, {slug}, {slug}, $2 from {rows} where true

@@ -1,4 +1,4 @@
-//! Operators: the people who administer. An owner belongs to no client, all others to one.
+//! Operators: administrators and owners. An owner belongs to no client, all others to one.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use simo_common::{
 use super::{by_name::live_operator, tokens::revoke_tokens_of};
 use crate::store::{
     ClientNo, Error, Listing, OperatorNo, Result, Rows, SERVER, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     callers::login::withdraw_code,
     db::engine::{Conn, Row, query, query_as, query_scalar},
     list::page,
@@ -57,7 +57,7 @@ impl Store {
         operator(&mut *self.read().await?, within, name).await
     }
 
-    /// Makes an operator of a client (an owner: of none), or brings him back from the archive of that client.
+    /// Creates an operator of a client (an owner: of none), or restores them from that client's archive.
     pub async fn add_operator(&self, client_no: Option<ClientNo>, new: &NewOperator) -> Result<Operator> {
         let mut tx = self.write().await?;
         let added = insert_operator(&mut tx, client_no, new, self.clock.now()).await?;
@@ -65,7 +65,7 @@ impl Store {
         Ok(added)
     }
 
-    /// Gives an operator a new name and role. One who stops being an owner becomes an operator of `client_no`.
+    /// Gives an operator a new name and role. A former owner becomes an operator of `client_no`.
     pub async fn edit_operator(
         &self,
         within: Option<ClientNo>,
@@ -83,7 +83,7 @@ impl Store {
                 Error::Invalid(vec![(
                     "client".to_owned(),
                     text!(
-                        "say which client he is to belong to: ?client=<slug>",
+                        "say which client they are to belong to: ?client=<slug>",
                         "укажите, к какому клиенту он будет относиться: ?client=<slug>"
                     ),
                 )])
@@ -115,16 +115,16 @@ impl Store {
         .await?;
         keep_an_admin(&mut tx, within).await?;
         let after = operator(&mut tx, None, &new.name).await?;
-        // Whoever he leaves and whoever gets him both learn of it.
+        // Recorded in the audit of both the old and the new client.
         for chain in BTreeSet::from([belongs_to, client_no]) {
-            let change = Change::new("operator.edit", name).before(&before).after(&after);
+            let change = AuditChange::new("operator.edit", name).before(&before).after(&after);
             tx.record(chain.unwrap_or(SERVER), change);
         }
         tx.commit().await?;
         Ok(after)
     }
 
-    /// Archives an operator, revokes his tokens and withdraws his code.
+    /// Archives an operator, revokes their tokens and withdraws their code.
     pub async fn remove_operator(&self, within: Option<ClientNo>, name: &str) -> Result<()> {
         let mut tx = self.write().await?;
         alone_at(&mut tx, within).await?;
@@ -134,7 +134,7 @@ impl Store {
     }
 }
 
-/// Archives an operator with his tokens and his code, and writes it down.
+/// Archives an operator with their tokens and code, and records it in the audit.
 pub(super) async fn archive_operator(
     tx: &mut Write,
     within: Option<ClientNo>,
@@ -154,19 +154,19 @@ pub(super) async fn archive_operator(
     revoke_tokens_of(tx, client_no, TokenKind::Operator, operator_no.0, now).await?;
     withdraw_code(tx, operator_no).await?;
     let after = operator(tx, within, name).await?;
-    let change = Change::new("operator.remove", name).before(&before).after(&after);
+    let change = AuditChange::new("operator.remove", name).before(&before).after(&after);
     tx.record(client_no.unwrap_or(SERVER), change);
     Ok(())
 }
 
-/// Nobody else takes an administrator's rights away meanwhile: of two who take each other's, the second sees it.
+/// Serialises removals of administrators' rights: of two that remove each other's, the second sees the first.
 async fn alone_at(tx: &mut Write, within: Option<ClientNo>) -> Result<()> {
     let lock = tx.locked("client");
     query(format!("select 1 from client where no = $1{lock}")).bind(within).fetch_optional(tx).await?;
     Ok(())
 }
 
-/// Whoever is himself of a client does not leave it without an administrator: he could not make another one. An owner can.
+/// An operator of a client must not leave it without an administrator: they could not create another one. An owner can.
 async fn keep_an_admin(tx: &mut Write, within: Option<ClientNo>) -> Result<()> {
     let Some(client_no) = within else {
         return Ok(());
@@ -180,15 +180,15 @@ async fn keep_an_admin(tx: &mut Write, within: Option<ClientNo>) -> Result<()> {
     if has_admin { Ok(()) } else { Err(Error::Conflict(last_admin())) }
 }
 
-/// Why an administrator stays.
+/// Why the administrator cannot be removed.
 pub(super) fn last_admin() -> Text {
     text!(
-        "this is the last admin of the client: only an owner can take his rights away",
+        "this is the last admin of the client: only an owner can take their rights away",
         "это последний администратор клиента: снять его может только владелец"
     )
 }
 
-/// Makes an operator, and writes it down.
+/// Creates an operator, and records it in the audit.
 pub(super) async fn insert_operator(
     tx: &mut Write,
     client_no: Option<ClientNo>,
@@ -211,7 +211,7 @@ pub(super) async fn insert_operator(
         return Err(name_taken(&new.name));
     }
     let added = operator(tx, client_no, &new.name).await?;
-    let change = Change::new("operator.add", &*new.name).after(&added);
+    let change = AuditChange::new("operator.add", &*new.name).after(&added);
     tx.record(client_no.unwrap_or(SERVER), change);
     Ok(added)
 }
@@ -222,7 +222,7 @@ async fn operator(conn: &mut Conn, within: Option<ClientNo>, name: &str) -> Resu
     row.as_ref().map(read_operator).transpose()?.ok_or_else(|| Error::not_found("operator", name))
 }
 
-/// Names are unique over all clients; whose the other one is, is nobody's business.
+/// Names are unique over all clients; the other operator's client is not disclosed.
 fn name_taken(name: &str) -> Error {
     Error::Conflict(text!("the operator name `{name}` is taken", "имя оператора «{name}» занято"))
 }

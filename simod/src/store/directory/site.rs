@@ -1,7 +1,7 @@
-//! A site: what there is to be, compared with what there is, and made true whole or not at all.
+//! A site: the wanted state, compared with the stored one, and applied all or nothing.
 //!
-//! The comparison is made on a reader's snapshot. The writer is held for the rows that change only, in a handful of statements
-//! per table, and only if nothing of what the comparison was made from has changed meanwhile.
+//! The comparison is made on a reader's snapshot. The writer is held for the rows that change only, in a handful of
+//! statements per table, and only if the compared state has not changed meanwhile.
 
 mod export;
 mod live;
@@ -19,7 +19,7 @@ use simo_common::{
 pub use self::plan::Reach;
 use self::{
     live::Live,
-    load::{Scope, live, lock_chains, revisions},
+    load::{LoadScope, live, lock_chains, revisions},
     plan::Plan,
     write::Prepared,
 };
@@ -30,10 +30,10 @@ use crate::store::{
     queue::duty::Duty,
 };
 
-/// Phones that are let go in one transaction, so that nobody waits long for the writer.
+/// Phones that are retired in one transaction, so that the writer is not held for long.
 const PHONES_AT_ONCE: i64 = 50;
 
-/// People in whom something ends with a site.
+/// People whom a site blocks, unblocks or archives.
 #[derive(Debug, Default)]
 struct Left {
     client_no: ClientNo,
@@ -43,7 +43,7 @@ struct Left {
 }
 
 impl Store {
-    /// What a site would change.
+    /// The changes that a site would make.
     ///
     /// # Errors
     /// [`Error::Invalid`] with all mistakes of the site.
@@ -52,11 +52,11 @@ impl Store {
         Ok(SitePlan { revision: live.revision(), changes: plan.changes })
     }
 
-    /// Makes a site true, if its plan was made from the revision that still counts.
+    /// Applies a site, if its plan was made from the current revision.
     ///
     /// # Errors
-    /// [`Error::ChangedMeanwhile`] when something was changed since the plan was made; [`Error::Invalid`] with all mistakes
-    /// of the site.
+    /// [`Error::ChangedMeanwhile`] when something was changed since the plan was made; [`Error::Invalid`] with all
+    /// mistakes of the site.
     pub async fn apply_site(&self, site: Arc<Site>, reach: Reach, planned: &str) -> Result<AppliedSite> {
         let mut races = Races::default();
         loop {
@@ -76,17 +76,17 @@ impl Store {
             return Ok(AppliedSite::default());
         }
         let now = self.clock.now();
-        // Rows and secrets are made before the writer is held.
+        // Rows and secrets are made before the writer is taken.
         let mut prepared = tokio::task::spawn_blocking(move || Prepared::new(plan, now)).await?;
-        let scope = Scope::of(site, reach.prune_clients);
+        let scope = LoadScope::of(site, reach.prune_clients);
         let mut tx = self.write().await?;
         let moved = |revisions| live.has_moved(&revisions);
         if moved(revisions(&mut tx, &scope).await?) {
             return Err(Error::ChangedMeanwhile);
         }
         let left = prepared.write(&mut tx, now).await?;
-        // Whoever changed something while we wrote, and has committed, is seen now; whoever has not comes after us, because
-        // he waits for the end of the chain.
+        // Concurrent changes that have committed are seen now; others come after us, because they wait for the end of
+        // the chain.
         lock_chains(&mut tx, &scope).await?;
         if moved(revisions(&mut tx, &scope).await?) {
             return Err(Error::ChangedMeanwhile);
@@ -99,12 +99,12 @@ impl Store {
         Ok(applied)
     }
 
-    /// All that there is, or all of a client, as a site.
+    /// Everything, or everything of a client, as a site.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such client.
     pub async fn site(&self, client: Option<&str>) -> Result<Site> {
-        let scope = client.map_or_else(Scope::everything, Scope::client);
+        let scope = client.map_or_else(LoadScope::everything, LoadScope::client);
         let mut snapshot = self.snapshot().await?;
         let live = live(&mut snapshot, &scope, self.clock.now()).await?;
         drop(snapshot);
@@ -117,11 +117,11 @@ impl Store {
     }
 
     async fn planned(&self, site: Arc<Site>, reach: Reach) -> Result<(Plan, Live)> {
-        let scope = Scope::of(&site, reach.prune_clients);
+        let scope = LoadScope::of(&site, reach.prune_clients);
         let mut snapshot = self.snapshot().await?;
         let live = live(&mut snapshot, &scope, self.clock.now()).await?;
         drop(snapshot);
-        // Thousands of rows to compare: not on a thread that others wait for.
+        // Thousands of rows to compare: not on an async thread.
         tokio::task::spawn_blocking(move || {
             let plan = Plan::new(&site, &live, reach).map_err(Error::Invalid)?;
             Ok((plan, live))
@@ -129,8 +129,8 @@ impl Store {
         .await?
     }
 
-    /// Ends what those had who are blocked or archived now. None of it can be used any more, because claims, streams and
-    /// tokens look at the employee; so this may follow, in small steps.
+    /// Denies deliveries and retires phones of people who are now blocked or archived. Claims, streams and tokens check
+    /// the employee already, so this may follow in small steps.
     async fn end(&self, left: Left) -> Result<()> {
         let client_no = left.client_no;
         self.deny_to(client_no, &left.blocked).await?;

@@ -1,4 +1,4 @@
-//! What groups and topics have in common: a slug, a name for people, and an archive that they come back from.
+//! Shared by groups and topics: a slug, a display name, and an archive that they can be restored from.
 
 use simo_common::{api::access::Named, text};
 
@@ -10,7 +10,7 @@ use crate::store::{
 /// A table of slugs and names.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Nouns {
-    /// What a row is called in errors.
+    /// The row's noun in errors.
     pub(in crate::store) noun: &'static str,
     /// The same in Russian.
     pub(in crate::store) russian: &'static str,
@@ -18,7 +18,7 @@ pub(in crate::store) struct Nouns {
     pub(in crate::store) table: &'static str,
 }
 
-/// Archives a row that is there, and returns its number; one that is archived already stays so.
+/// Archives a row, and returns its number; one that is archived already stays so.
 pub(super) async fn archive_named<No: Column>(
     tx: &mut Write,
     nouns: Nouns,
@@ -37,7 +37,7 @@ pub(super) async fn archive_named<No: Column>(
     .await?)
 }
 
-/// Makes a row, or brings it back from the archive under its new name: then its number is returned.
+/// Creates a row, or restores it from the archive under its new name and returns its number.
 pub(in crate::store) async fn add_named<No: Column>(
     tx: &mut Write,
     nouns: Nouns,
@@ -46,7 +46,7 @@ pub(in crate::store) async fn add_named<No: Column>(
     now: i64,
 ) -> Result<Option<No>> {
     let table = nouns.table;
-    // Whoever is archiving it has done so, or waits for us.
+    // A concurrent archiving has finished, or waits for us.
     let lock = tx.locked(table);
     let there: Option<(No, Option<i64>)> =
         query_as(format!("select no, archived_at from {table} where client_no = $1 and slug = $2{lock}"))

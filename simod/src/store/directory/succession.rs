@@ -1,6 +1,6 @@
-//! A personnel number passes to another person. His predecessor is archived with his history, which goes on naming him
-//! by his own name and by the number with the day on which it passed on; the number is free then, and whoever is made
-//! under it is nobody to any earlier message.
+//! A personnel number passes to another person. The predecessor is archived with their history, which keeps showing
+//! their own name and the number with the day on which it passed on; the number is then free, and its new holder has no
+//! part in earlier messages.
 
 use jiff::tz::TimeZone;
 use simo_common::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::store::{
     ClientNo, DeviceNo, EmployeeNo, MessageNo, Result, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{
         Kind::{Bytes, Text, Whole},
         query, query_as, query_scalar,
@@ -28,7 +28,7 @@ use crate::store::{
     queue::duty::{self, Duty},
 };
 
-/// Who had a number.
+/// The former holder of a number.
 struct Predecessor {
     employee_no: EmployeeNo,
     number: String,
@@ -36,8 +36,8 @@ struct Predecessor {
 }
 
 impl Store {
-    /// Makes an employee under a number that was another person's: he is archived, his devices are retired, what was
-    /// queued for him is denied. A number that nobody has is simply given.
+    /// Creates an employee under another person's number: that person is archived, their devices are retired, their
+    /// waiting deliveries are denied. An unused number is simply given.
     pub async fn succeed_employee(&self, client_no: ClientNo, new: &NewEmployee) -> Result<Employee> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -55,7 +55,7 @@ impl Store {
     }
 }
 
-/// Archives whoever has these numbers, so that they are free; returns who it was.
+/// Archives the holders of these numbers, so that they are free; returns the holders.
 pub(super) async fn free_numbers(
     tx: &mut Write,
     client_no: ClientNo,
@@ -111,14 +111,14 @@ pub(super) async fn free_numbers(
     readdress(tx, client_no, &predecessors, &kept).await?;
     for (person, kept) in predecessors.iter().zip(&kept) {
         let after = employee(tx, client_no, kept).await?;
-        let change = Change::new("employee.succeeded", &*person.number).about(kept);
+        let change = AuditChange::new("employee.succeeded", &*person.number).about(kept);
         tx.record(client_no, change.after(&after));
     }
     Ok(left)
 }
 
-/// What predecessors are called from now on: the number, and the day on which it passed on by the client's calendar;
-/// with a count, when it passed on twice that day.
+/// The predecessors' new numbers: the number with the day on which it passed on by the client's calendar, and a count
+/// when it passed on twice that day.
 async fn kept_numbers(
     tx: &mut Write,
     client_no: ClientNo,
@@ -150,7 +150,7 @@ async fn kept_numbers(
     }
 }
 
-/// A scheduled message that names a number was meant for the person who had it when it was posted.
+/// Readdresses scheduled messages: one that names a number was meant for the person who had it when it was posted.
 async fn readdress(
     tx: &mut Write,
     client_no: ClientNo,

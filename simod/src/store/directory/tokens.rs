@@ -13,19 +13,19 @@ use uuid::Uuid;
 use super::by_name::{acs_for_token, live_operator};
 use crate::store::{
     ClientNo, Error, Listing, Result, Rows, SERVER, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     callers::limits::{OnSight, TokenLimits, joined},
     db::engine::{Conn, Row, query, query_as},
     list::page,
 };
 
-/// A token that stops working within so long is worth a warning.
+/// A token that expires within this time is worth a warning.
 const SOON: i64 = 14 * DAY;
 
-/// Whom a new token lets in.
+/// The holder of a new token.
 #[derive(Debug, Clone, Copy)]
 pub enum TokenFor<'a> {
-    /// An ACS of a client, made if it is new.
+    /// An ACS of a client, created if it is new.
     Acs {
         /// The client.
         client_no: ClientNo,
@@ -34,27 +34,27 @@ pub enum TokenFor<'a> {
     },
     /// An operator.
     Operator {
-        /// The client that he must belong to; absent: any or none.
+        /// The client they must belong to; absent: any or none.
         within: Option<ClientNo>,
-        /// His name.
+        /// Their name.
         name: &'a str,
     },
 }
 
-/// What is to be said of a new token.
+/// Terms of a new token.
 #[derive(Debug, Clone, Default)]
 pub struct TokenTerms {
-    /// What it is for; its holder's name unless said otherwise.
+    /// Its purpose; the holder's name unless given.
     pub name: Option<String>,
-    /// When it stops working.
+    /// When it expires.
     pub expires_at: Option<i64>,
     /// Whether an ACS may send without a topic with it.
     pub personal: bool,
-    /// What else an ACS may do with it.
+    /// Further limits for an ACS.
     pub limits: TokenLimits,
 }
 
-/// The place of a token in a list: newest first.
+/// The sort key of a token in a list: newest first.
 pub type TokenKey = (i64, Uuid);
 
 macro_rules! select_token {
@@ -108,9 +108,9 @@ impl Store {
         read_token(&row, self.clock.now())
     }
 
-    /// What has to be known of tokens before their rows are read; those of which nothing is said are left out.
+    /// Limits that apply before tokens' rows are read; tokens without any are left out.
     pub async fn tokens_on_sight(&self) -> Result<HashMap<[u8; 32], OnSight>> {
-        // A part for each condition, because each has an index of its own; a token may be in several.
+        // One part per condition, because each has an index of its own; a token may be in several.
         let rows: Vec<(Vec<u8>, Option<i64>, bool, bool)> = query_as(
             "select hash, rate_limit, rate_limit_as_503, fit from token
              where rate_limit is not null and revoked_at is null
@@ -129,7 +129,7 @@ impl Store {
         Ok(known.collect())
     }
 
-    /// The tokens of ACS that stop working soon, and have no successor: the first ones first.
+    /// ACS tokens that expire soon and have no successor, the first to expire first.
     pub async fn expiring_tokens(&self) -> Result<Vec<Token>> {
         let now = self.clock.now();
         let rows = query(select_token!(
@@ -144,7 +144,7 @@ impl Store {
         rows.iter().map(|row| read_token(row, now)).collect()
     }
 
-    /// Issues a token. Its secret is in the answer and nowhere else.
+    /// Issues a token. Its secret is only in the result.
     pub async fn issue_token(&self, holder: TokenFor<'_>, terms: &TokenTerms) -> Result<IssuedToken> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -168,11 +168,11 @@ impl Store {
         Ok(issued)
     }
 
-    /// Issues a successor with the same holder, name and rights, which works as long as the token was issued for. The token
-    /// itself works for `grace` more seconds at most; without any it is revoked.
+    /// Issues a successor with the same holder, name and rights, and the same total validity. The token itself stays
+    /// valid for at most `grace` more seconds; without any it is revoked.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when it does not work any more, or has a successor already.
+    /// [`Error::Conflict`] when it is not valid any more, or has a successor already.
     pub async fn rotate_token(&self, within: Option<ClientNo>, id: Uuid, grace: i64) -> Result<IssuedToken> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -186,7 +186,7 @@ impl Store {
             )));
         }
         let successor_id = id::new(now);
-        // First of all, so that of two who rotate or revoke it at once only one succeeds.
+        // First of all, so that of two concurrent rotations or revocations only one succeeds.
         if !hand_over(&mut tx, id, successor_id, now + grace * SECOND, now).await? {
             return Err(Error::Conflict(text!(
                 "the token is revoked, has expired or was rotated already; issue a new one",
@@ -208,7 +208,7 @@ impl Store {
             terms: &terms,
         };
         let issued = insert_token_as(&mut tx, successor_id, &successor, now).await?;
-        let change = Change::new("token.rotate", id.to_string()).before(&old);
+        let change = AuditChange::new("token.rotate", id.to_string()).before(&old);
         let left = token_row(&mut tx, None, id).await?;
         tx.record(chain_of(&row)?, change.after(&read_token(&left, now)?));
         record_issued(&mut tx, issued.id, now).await?;
@@ -223,7 +223,7 @@ impl Store {
         let before = token_row(&mut tx, within, id).await?;
         revoke(&mut tx, within, id, now).await?;
         let after = token_row(&mut tx, within, id).await?;
-        let change = Change::new("token.revoke", id.to_string())
+        let change = AuditChange::new("token.revoke", id.to_string())
             .before(&read_token(&before, now)?)
             .after(&read_token(&after, now)?);
         tx.record(chain_of(&before)?, change);
@@ -236,15 +236,15 @@ async fn token_row(conn: &mut Conn, within: Option<ClientNo>, id: Uuid) -> Resul
     row.ok_or_else(|| Error::not_found("token", id.to_string()))
 }
 
-/// Writes a new token down, without its secret.
+/// Records a new token in the audit, without its secret.
 async fn record_issued(tx: &mut Write, id: Uuid, now: i64) -> Result<()> {
     let row = token_row(tx, None, id).await?;
-    let change = Change::new("token.issue", id.to_string()).after(&read_token(&row, now)?);
+    let change = AuditChange::new("token.issue", id.to_string()).after(&read_token(&row, now)?);
     tx.record(chain_of(&row)?, change);
     Ok(())
 }
 
-/// Where the audit keeps what happens to a token.
+/// The audit chain of a token.
 fn chain_of(token: &Row) -> Result<ClientNo> {
     Ok(token.try_get::<Option<ClientNo>, _>("client_no")?.unwrap_or(SERVER))
 }
@@ -270,7 +270,7 @@ pub(in crate::store) async fn revoke_tokens_of(
     Ok(())
 }
 
-/// A token that is to be written.
+/// A token to be stored.
 pub(in crate::store) struct NewToken<'a> {
     pub(in crate::store) client_no: Option<ClientNo>,
     pub(in crate::store) kind: TokenKind,
@@ -322,8 +322,8 @@ async fn insert_token_as(tx: &mut Write, id: Uuid, new: &NewToken<'_>, now: i64)
     })
 }
 
-/// Keeps the holder of a token as he is. Whoever archives him now, or moves him to another client, must see the successor
-/// that follows: to revoke it, or take it along.
+/// Locks the holder of a token for sharing. A concurrent archiving or move to another client must see the new token: to
+/// revoke it, or take it along.
 async fn share_holder(tx: &mut Write, id: Uuid) -> Result<()> {
     let acs = tx.shared("acs");
     query(format!(
@@ -344,8 +344,8 @@ async fn share_holder(tx: &mut Write, id: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Lets a token work until `until` and no longer, because another one takes over; whether it worked and had no successor.
-/// Without any time left it is revoked.
+/// Limits a token's validity to `until`, because a successor takes over; returns whether it was valid and had no
+/// successor. With no time left it is revoked.
 async fn hand_over(tx: &mut Write, id: Uuid, successor_id: Uuid, until: i64, now: i64) -> Result<bool> {
     let changed = query(
         "update token set successor_id = $2,

@@ -1,4 +1,4 @@
-//! Topics: kinds of information, and what is usual for their messages.
+//! Topics: kinds of information, and defaults of their messages.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::store::{
     ClientNo, Error, Listing, Result, Rows, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Conn, Kind::Text, Row, query, query_as, query_scalar},
     list::page,
 };
@@ -61,7 +61,7 @@ impl Store {
         .await
     }
 
-    /// The topic whose slug is most like one that is not there, if any is like it at all.
+    /// The topic whose slug is most similar to an unknown one, if any is.
     pub async fn topic_like(&self, client_no: ClientNo, slug: &str) -> Result<Option<String>> {
         let slugs: Vec<String> =
             query_scalar("select slug from topic where client_no = $1 and archived_at is null")
@@ -81,10 +81,10 @@ impl Store {
         topic(&mut *self.read().await?, client_no, slug).await
     }
 
-    /// Makes a topic, or brings it back from the archive, without grants.
+    /// Creates a topic, or restores it from the archive, without grants.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when it is there; [`Error::Invalid`] when its defaults name who is not.
+    /// [`Error::Conflict`] when it exists; [`Error::Invalid`] when a default recipient does not exist.
     pub async fn add_topic(&self, client_no: ClientNo, new: &NewTopic) -> Result<Topic> {
         let named = Named { slug: new.slug.clone(), name: new.name.clone() };
         let defaults = EditTopic {
@@ -98,21 +98,21 @@ impl Store {
         end_topics(&mut tx, client_no, back.as_slice(), now).await?;
         edit(&mut tx, client_no, &new.slug, &defaults).await?;
         let added = Topic { restored: back.is_some(), ..topic(&mut tx, client_no, &new.slug).await? };
-        tx.record(client_no, Change::new("topic.add", &*new.slug).after(&added));
+        tx.record(client_no, AuditChange::new("topic.add", &*new.slug).after(&added));
         tx.commit().await?;
         Ok(added)
     }
 
-    /// Changes what is said of a topic.
+    /// Changes a topic.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such topic, [`Error::Invalid`] when its defaults name who is not there.
+    /// [`Error::NotFound`] when there is no such topic, [`Error::Invalid`] when a default recipient does not exist.
     pub async fn edit_topic(&self, client_no: ClientNo, slug: &str, changes: &EditTopic) -> Result<Topic> {
         let mut tx = self.write().await?;
         let before = topic(&mut tx, client_no, slug).await?;
         edit(&mut tx, client_no, slug, changes).await?;
         let after = topic(&mut tx, client_no, slug).await?;
-        let change = Change::new("topic.edit", slug).before(&before).after(&after);
+        let change = AuditChange::new("topic.edit", slug).before(&before).after(&after);
         tx.record(client_no, change);
         tx.commit().await?;
         Ok(after)
@@ -126,7 +126,7 @@ impl Store {
         let topic_no = archive_named(&mut tx, TOPICS, client_no, slug, now).await?;
         end_topics(&mut tx, client_no, &[topic_no], now).await?;
         let after = topic(&mut tx, client_no, slug).await?;
-        let change = Change::new("topic.remove", slug).before(&before).after(&after);
+        let change = AuditChange::new("topic.remove", slug).before(&before).after(&after);
         tx.record(client_no, change);
         tx.commit().await
     }
@@ -155,14 +155,14 @@ async fn edit(tx: &mut Write, client_no: ClientNo, slug: &str, changes: &EditTop
     .bind(!changes.default_priority.stays())
     .bind(changes.default_priority.value().map(|priority| priority.rank()))
     .bind(!changes.default_recipients.stays())
-    // A struct of strings, whose serialisation cannot fail.
+    // A struct of strings always serialises.
     .bind(recipients.and_then(|to| serde_json::to_string(to).ok()))
     .execute(tx)
     .await?;
     Ok(())
 }
 
-/// Checks that everyone who is named is there, and stays until our transaction ends; all who are not are told at once.
+/// Checks that all named recipients exist, and keeps them until our transaction ends; reports all missing ones at once.
 async fn all_there(tx: &mut Write, client_no: ClientNo, recipients: &Recipients) -> Result<()> {
     let (of_employees, of_groups) = (tx.shared("e"), tx.shared("g"));
     let employees: HashSet<String> = query_scalar(format!(
@@ -205,8 +205,8 @@ async fn all_there(tx: &mut Write, client_no: ClientNo, recipients: &Recipients)
     if missing.is_empty() { Ok(()) } else { Err(Error::Invalid(missing)) }
 }
 
-/// Refuses to archive whom a topic's messages are for: those that name nobody would reach nobody. His row must have been
-/// changed before, so that no topic is given to him meanwhile.
+/// Refuses to archive a default recipient of a topic: messages that name none would reach no one. The recipient's row
+/// must be changed before, so that no topic gets them as default meanwhile.
 ///
 /// # Errors
 /// A conflict, which names the topics.

@@ -1,4 +1,4 @@
-//! Who would receive a topic, and what an employee may receive, and why.
+//! Finds a topic's receivers, and what an employee may receive, and why.
 
 use std::collections::HashMap;
 
@@ -22,12 +22,12 @@ use crate::store::{
     },
 };
 
-/// Of so few receivers each is looked up; of more, everyone is looked through in the order of names.
+/// Up to this many receivers are looked up one by one; for more, all employees are scanned by name.
 const FEW: usize = 2_000;
 
 impl Store {
-    /// A page of those who would receive a message to a topic now that names nobody, by name, each with the grant that lets
-    /// him in: decided by the very code that decides for messages.
+    /// A page of the employees who would now receive a message to a topic that names no recipients, by name, each with
+    /// their grant: decided by the same code that decides for messages.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such topic.
@@ -46,7 +46,7 @@ impl Store {
         let groups = groups_granted(&mut snapshot, client_no, decided.topic_no).await?;
         let let_in: Vec<Part> =
             decided.audience.parts.into_iter().filter(|part| part.closed.is_none()).collect();
-        // Nobody is in two parts. Looking each person up in a thousand of them would take longer than all the rest.
+        // No one is in two parts. Looking each person up in a thousand of them would take longer than everything else.
         let grants: Vec<String> = let_in
             .iter()
             .map(|part| {
@@ -98,8 +98,8 @@ impl Store {
         .await
     }
 
-    /// All grants by which an employee may receive topics, by topic, the widest first; those that do not count now too. None
-    /// counts while he is blocked.
+    /// All grants by which an employee may receive topics, by topic, the widest first, including those not in effect
+    /// now. None is in effect while they are blocked.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such employee.
@@ -124,8 +124,8 @@ impl Store {
     }
 }
 
-/// The grants by which an employee could receive topics, or one topic, when a message was accepted, by topic, the widest
-/// first. Whether they were active is said of the moment `at`.
+/// The grants by which an employee could receive topics, or one topic, when a message was accepted, by topic, the
+/// widest first. `at` is the moment for which they are shown as active or not.
 pub(in crate::store) async fn held(
     conn: &mut Conn,
     client_no: ClientNo,

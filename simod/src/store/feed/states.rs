@@ -1,4 +1,4 @@
-//! What moved of a few people's deliveries, for their phones that hold a stream.
+//! Changed deliveries of a few people, for their phones that hold a stream.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,11 +11,11 @@ use crate::store::{
     db::engine::{Engine, Kind::Whole, query_as},
 };
 
-/// Events that are read at once, those of others included.
+/// Events that are read at once, including those of others.
 const AT_ONCE: i64 = 4_096;
 
-/// Where it stands, and whose delivery of which message moved; nobody's where something happened to a whole message. Those are read
-/// too: left out, they would be passed over again in every round.
+/// Position, and the employee and message of the changed delivery; no employee where an event concerns a whole message.
+/// Those are read too: left out, they would be skipped over again in every round.
 type Happened = (i64, i64, ClientNo, Option<EmployeeNo>, MessageNo);
 
 const ON_SQLITE: &str = "select 0, seq, client_no, employee_no, message_no from event
@@ -27,8 +27,8 @@ const ON_POSTGRES: &str =
      order by event.xact, seq limit $3";
 
 impl Store {
-    /// The deliveries to the people with these `phones` that moved after the position `after`, where they stand now, and up to
-    /// where that is known; `None` as [`Store::feed_after`] answers it.
+    /// The deliveries of the people with these `phones` that changed after the position `after`, as they are now, and
+    /// the position read up to; `None` as in [`Store::feed_after`].
     pub async fn states_after(
         &self,
         phones: &[StreamPhone],
@@ -36,7 +36,7 @@ impl Store {
     ) -> Result<Option<(Vec<(usize, OwnState)>, FeedPosition)>> {
         let oldest = match self.engine() {
             Engine::Sqlite => None,
-            // Before the reader, which must see what those that have ended have written.
+            // Before the reader, which must see the writes of transactions that have ended.
             Engine::Postgres => Some(self.oldest_transaction().await?),
         };
         let mut reader = self.read_promptly().await?;

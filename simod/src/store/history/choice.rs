@@ -1,13 +1,10 @@
-//! A set that a query leaves: everything, only some values, or all but some.
+//! The set a query allows: everything, only some values, or all but some.
 
 use std::collections::BTreeSet;
 
-/// Values that are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Choice<T> {
-    /// Only these.
     Only(BTreeSet<T>),
-    /// All but these.
     Except(BTreeSet<T>),
 }
 
@@ -31,7 +28,7 @@ impl<T: Ord> Choice<T> {
         };
     }
 
-    /// The only values that are wanted, where they are listed.
+    /// The only wanted values, where they are listed.
     pub(super) fn only(&self) -> Option<&BTreeSet<T>> {
         match self {
             Self::Only(values) => Some(values),
@@ -39,12 +36,10 @@ impl<T: Ord> Choice<T> {
         }
     }
 
-    /// Whether it leaves everything.
     pub(super) fn is_all(&self) -> bool {
         matches!(self, Self::Except(values) if values.is_empty())
     }
 
-    /// Whether it leaves nothing.
     pub(super) fn is_nothing(&self) -> bool {
         matches!(self, Self::Only(values) if values.is_empty())
     }

@@ -1,4 +1,4 @@
-//! What is known of one message and one person.
+//! What is known about one message and one person.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::{
     message::{Found, posted_by},
     rows::{self, moment},
-    scan::Key,
-    story::{Ended, Hold, Known, Person},
+    scan::DeliveryKey,
+    story::{Ended, Hold, StoryFacts, StoryPerson},
 };
 use crate::{
     channel::ChannelKind,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 impl Store {
-    /// The way of a message to a person, or why there was none, in words of `lang`.
+    /// The way of a message to a person, or why there was none, in the language `lang`.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such message (or `acs_no` is given and did not post it) or no such person.
@@ -68,11 +68,11 @@ async fn known(
     acs_no: Option<AcsNo>,
     message_id: Uuid,
     personnel_no: &str,
-) -> Result<Known> {
+) -> Result<StoryFacts> {
     let Found { no: message_no, message, .. } = posted_by(conn, client_no, acs_no, message_id)
         .await?
         .ok_or_else(|| Error::not_found("message", message_id.to_string()))?;
-    // Of one that waits for its time, that of today.
+    // A scheduled message uses today's zone.
     let zone: String = query_scalar(
         "select coalesce((select timezone from client_zone_period where client_no = $1 and since_no <= $2 and until_no > $2),
              (select timezone from client where no = $1))",
@@ -99,10 +99,10 @@ async fn known(
         Some(_) => held(conn, client_no, employee_no, topic_no, (message_no, accepted_at)).await?,
         None => Vec::new(),
     };
-    // One that waits for its time is accepted when it comes due.
+    // A scheduled message is accepted when it comes due.
     let clock = if message_no.0 > 0 { clock_then(conn, message_no, accepted_at).await? } else { None };
     let (pushes, tried_as) = pushes(conn, client_no, message_no, employee_no).await?;
-    let mut known = Known {
+    let mut known = StoryFacts {
         clock,
         zone: TimeZone::get(&zone).unwrap_or(TimeZone::UTC),
         person,
@@ -130,7 +130,7 @@ async fn person(
     client_no: ClientNo,
     personnel_no: &str,
     then: MessageNo,
-) -> Result<(EmployeeNo, Person)> {
+) -> Result<(EmployeeNo, StoryPerson)> {
     let row = query(
         "select no, personnel_no, full_name, created_at from employee where client_no = $1 and personnel_no = $2",
     )
@@ -150,7 +150,7 @@ async fn person(
     .bind(then)
     .fetch_all(conn)
     .await?;
-    let person = Person {
+    let person = StoryPerson {
         personnel_no: row.try_get("personnel_no")?,
         full_name: row.try_get("full_name")?,
         groups: groups.into_iter().map(|group| group.path).collect(),
@@ -178,7 +178,7 @@ async fn had_device(
     .await?)
 }
 
-/// What a person's devices were called, and since when.
+/// The names of a person's devices, and since when.
 async fn device_names(
     conn: &mut Conn,
     client_no: ClientNo,
@@ -196,7 +196,7 @@ async fn device_names(
     Ok(names.into_iter().map(|(id, since, name)| (id, from_us(since), name)).collect())
 }
 
-/// The pushes, and what their devices were called when something was tried.
+/// The pushes, and their devices' names at each attempt.
 async fn pushes(
     conn: &mut Conn,
     client_no: ClientNo,
@@ -293,7 +293,7 @@ async fn add_delivery(
     client_no: ClientNo,
     message_no: MessageNo,
     employee_no: EmployeeNo,
-    known: &mut Known,
+    known: &mut StoryFacts,
 ) -> Result<()> {
     let row = query(
         "select d.*, tg.slug as target_group, lg.slug as let_in_group, r.name as acknowledged_by
@@ -309,7 +309,7 @@ async fn add_delivery(
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(()) };
-    known.delivery = rows::read(conn, client_no, &[Key { message_no, employee_no }]).await?.pop();
+    known.delivery = rows::read(conn, client_no, &[DeliveryKey { message_no, employee_no }]).await?.pop();
     let target: TargetKind = row.try_get("target")?;
     let target_group: Option<String> = row.try_get("target_group")?;
     known.target =

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::store::db::engine::Value;
 
-/// What a scan's own condition says already.
+/// Conditions that a scan already includes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) states: bool,
@@ -18,7 +18,7 @@ pub(super) struct Said {
 }
 
 impl Wanted {
-    /// The condition on the message's number in `column`. What the keyset bounds anyway can be left out.
+    /// The condition on the message's number in `column`. Bounds that the keyset implies can be left out.
     pub(super) fn push_numbers(&self, sql: &mut Sql, column: &str, from: bool, to: bool) {
         let (Some(first), Some(last)) = (self.numbers.first(), self.numbers.last()) else {
             sql.push(" and false");
@@ -36,7 +36,7 @@ impl Wanted {
         }
     }
 
-    /// The conditions on a delivery `d` but when it was accepted.
+    /// The conditions on a delivery `d`, except when it was accepted.
     pub(super) fn push_delivery(&self, sql: &mut Sql, said: Said) {
         if let (false, Some(states)) = (said.states, self.listed_states()) {
             sql.push(" and d.state in ").list(&states);
@@ -75,8 +75,8 @@ impl Wanted {
         }
     }
 
-    /// The conditions on the reason: why it ended or what it waits for. A late receipt beats the outcome that a reason belongs
-    /// to: then there is none.
+    /// The conditions on the reason: why it ended or what it waits for. A late receipt overrides the outcome that a
+    /// reason belongs to: then there is none.
     fn push_reasons(&self, sql: &mut Sql, said: Said) {
         let (queued, failed) = (DeliveryState::Queued.rank(), DeliveryState::Failed.rank());
         match &self.reasons {
@@ -116,7 +116,7 @@ impl Wanted {
         }
     }
 
-    /// The conditions on a message `m` but that its number is one of some, and its words.
+    /// The conditions on a message `m`, except a list of numbers and its words.
     pub(super) fn push_message(&self, sql: &mut Sql) {
         if self.asks_for_times() {
             self.push_times(sql);
@@ -133,7 +133,7 @@ impl Wanted {
         push_choice(sql, "m.require_ack", &self.ack);
     }
 
-    /// When a message `m` was accepted, exactly: numbers only lead near it.
+    /// When a message `m` was accepted, exactly: numbers are only approximate.
     fn push_times(&self, sql: &mut Sql) {
         let mut or = " and (";
         for time in &self.times {

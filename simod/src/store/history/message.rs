@@ -1,4 +1,4 @@
-//! Messages as they are read back.
+//! Messages as the API returns them.
 
 use std::collections::HashMap;
 
@@ -21,25 +21,25 @@ use crate::store::{
     db::engine::{Conn, Kind::Whole, Row, query, query_scalar},
 };
 
-/// What the cursor of a list of messages says in place of a sort.
+/// Stands for the sort in the cursor of a list of messages.
 const SORT: &str = "messages";
 /// Newest first.
 const ORDER: Order = Order { key: SortKey::Date, descending: true, descending_dates: true };
 
-/// A question for messages.
+/// A query for messages.
 #[derive(Debug, Clone, Copy)]
 pub struct AskMessages<'a> {
-    /// Of which client.
+    /// The client.
     pub client_no: ClientNo,
-    /// Only what this ACS posted.
+    /// Only messages that this ACS posted.
     pub acs_no: Option<AcsNo>,
-    /// Only those that their ACS calls so.
+    /// Only messages with this id of their ACS.
     pub external_id: Option<&'a str>,
-    /// What is wanted; what it asks of deliveries must hold for one of the message's.
+    /// The query; its conditions on deliveries must hold for one delivery of the message.
     pub query: &'a Query,
     /// How many.
     pub limit: u32,
-    /// After which message: what the last page gave as `next`.
+    /// Start after this message: `next` of the last page.
     pub cursor: Option<&'a str>,
 }
 
@@ -153,8 +153,8 @@ impl Wanted {
         }
     }
 
-    /// The next messages after `last` without a number of their own, newest first: the later, the smaller is the one that
-    /// they have while they wait. No index has their words.
+    /// The next messages after `last` without a number of their own, newest first: the later the message, the smaller
+    /// its temporary number. No index has their words.
     async fn waiting(&self, conn: &mut Conn, mut last: MessageNo, limit: usize) -> Result<Vec<MessageNo>> {
         let mut numbers = Vec::new();
         if self.is_impossible() || self.asks_of_deliveries() {
@@ -185,7 +185,7 @@ impl Wanted {
     }
 }
 
-/// The number after which all messages of a client come that have none of their own, the newest first.
+/// The number before all messages of a client without a number of their own, the newest first.
 async fn before_waiting(conn: &mut Conn, client_no: ClientNo) -> Result<MessageNo> {
     Ok(query_scalar("select coalesce(min(no), 0) - 1 from message where client_no = $1")
         .bind(client_no)
@@ -193,7 +193,7 @@ async fn before_waiting(conn: &mut Conn, client_no: ClientNo) -> Result<MessageN
         .await?)
 }
 
-/// Puts messages without a number of their own between the others, by date; each kind stays in its order.
+/// Merges messages without a number of their own with the others by date; each kind stays in order.
 fn by_date(found: Vec<Found>) -> Vec<Found> {
     let mut all = Vec::with_capacity(found.len());
     let (waiting, accepted): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.no.0 < 0);
@@ -208,14 +208,13 @@ fn by_date(found: Vec<Found>) -> Vec<Found> {
     all
 }
 
-/// A message that was found.
 pub(super) struct Found {
     pub(super) no: MessageNo,
     acs_no: Option<AcsNo>,
     pub(super) message: Message,
 }
 
-/// The message with this id, if there is one and the ACS, where one is given, posted it.
+/// The message with this id, if it exists and was posted by the given ACS.
 pub(super) async fn posted_by(
     conn: &mut Conn,
     client_no: ClientNo,

@@ -1,4 +1,4 @@
-//! Messages that satisfy what a query asks of messages: all of them where they are few, else one after the other.
+//! Messages that satisfy a query's conditions on messages: all at once where they are few, else one after the other.
 
 use std::collections::HashSet;
 
@@ -10,14 +10,14 @@ use crate::store::{
     db::engine::{Conn, FromRow, Row, query_scalar},
 };
 
-/// Messages of other clients and without interest between two, for which one range is not made two.
+/// Ranges closer than this are merged: the gap holds other clients' and unwanted messages.
 const WIDEST_GAP: i64 = 10_000;
 
 /// A message that may have wanted deliveries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
     pub(super) no: MessageNo,
-    /// How many deliveries it has, at most.
+    /// Upper bound of its deliveries.
     pub(super) deliveries: i64,
 }
 
@@ -27,9 +27,9 @@ impl FromRow for Candidate {
     }
 }
 
-/// A way to messages that an index knows.
+/// An index that leads to messages.
 #[derive(Debug, Clone, Copy)]
-enum Way {
+enum MessageRoute {
     Id,
     External,
     Words,
@@ -40,7 +40,7 @@ enum Way {
     Times,
 }
 
-impl Way {
+impl MessageRoute {
     const ALL: [Self; 8] =
         [Self::Id, Self::External, Self::Words, Self::Urgent, Self::Ack, Self::Acs, Self::Topic, Self::Times];
 
@@ -55,7 +55,7 @@ impl Way {
         }
     }
 
-    /// Whether the query leaves only messages on this way.
+    /// Whether the query restricts messages by this index.
     fn leads(self, wanted: &Wanted) -> bool {
         match self {
             Self::Id => wanted.messages.only().is_some(),
@@ -69,7 +69,7 @@ impl Way {
         }
     }
 
-    /// The tables and the condition of this way.
+    /// The tables and the condition for this index.
     fn push(self, sql: &mut Sql, wanted: &Wanted) {
         if let (Self::Words, Some(words)) = (self, &wanted.words) {
             sql.push(
@@ -92,7 +92,7 @@ impl Way {
                 sql.push(" and m.external_id in ").list(wanted.external.only().into_iter().flatten());
             }
             Self::Urgent => {
-                // The first half lets the partial index in.
+                // The first half allows the partial index.
                 sql.push(" and m.priority >= 2 and m.priority in ").list(&wanted.listed_priorities());
             }
             Self::Ack => {
@@ -112,14 +112,14 @@ impl Way {
 }
 
 impl Wanted {
-    /// All messages that satisfy what it asks of messages, when one way to them is short enough.
+    /// All messages that satisfy the conditions on messages, if one of the ways is short enough.
     pub(super) async fn candidates(&self, conn: &mut Conn) -> Result<Option<Vec<Candidate>>> {
         let mut shortest = None;
-        for way in Way::ALL {
+        for way in MessageRoute::ALL {
             if !way.leads(self) {
                 continue;
             }
-            let checks_words = self.asks_for_words() && !matches!(way, Way::Words);
+            let checks_words = self.asks_for_words() && !matches!(way, MessageRoute::Words);
             let own = if checks_words { self.effort.probes } else { self.effort.messages };
             let most = shortest.map_or(own, |(count, _)| own.min(count));
             let count = self.count_messages(conn, way, most + 1).await?;
@@ -135,16 +135,16 @@ impl Wanted {
         }
         self.push_message(&mut sql);
         match way {
-            // Their presence is what led here.
-            Way::Words if self.no_words.is_none() => {}
+            // The words were matched by this way.
+            MessageRoute::Words if self.no_words.is_none() => {}
             _ => self.push_words(&mut sql),
         }
         Ok(Some(sql.rows(conn).await?))
     }
 
-    async fn count_messages(&self, conn: &mut Conn, way: Way, most: usize) -> Result<usize> {
+    async fn count_messages(&self, conn: &mut Conn, way: MessageRoute, most: usize) -> Result<usize> {
         let mut sql = Sql::new("select count(*) from (select 1 from ");
-        if let (Way::Words, Some(words)) = (way, &self.words) {
+        if let (MessageRoute::Words, Some(words)) = (way, &self.words) {
             sql.push("message_word where message_word match ").bind(words.clone());
         } else {
             way.push(&mut sql, self);
@@ -153,8 +153,8 @@ impl Wanted {
         Ok(sql.scalars::<i64>(conn).await?.first().copied().unwrap_or(0) as usize)
     }
 
-    /// The next `limit` messages by date from `from` on, those of them that satisfy what it asks of messages, and from where
-    /// to go on; `None` when there are no more.
+    /// The next `limit` messages by date from `from` on, those of them that satisfy the conditions on messages, and
+    /// where to continue; `None` at the end.
     pub(super) async fn next_messages(
         &self,
         conn: &mut Conn,
@@ -176,7 +176,6 @@ impl Wanted {
         Ok((messages, next))
     }
 
-    /// The statement of [`Wanted::next_messages`].
     pub(super) fn next_messages_statement(&self, order: Order, from: Option<MessageNo>, limit: usize) -> Sql {
         let one_topic = self.topics.only().filter(|ids| ids.len() == 1);
         let one_acs = self.acs.only().filter(|ids| ids.len() == 1 && !ids.contains(&None));
@@ -206,8 +205,8 @@ impl Wanted {
     }
 }
 
-/// Which of the messages have the words. Messages that follow one another in time do so in the index too, where a range is
-/// read a hundred times faster than its rows one by one.
+/// Finds which of the messages have the words. Messages that are consecutive in time are consecutive in the index too,
+/// where reading a range is a hundred times faster than single rows.
 async fn having_words(conn: &mut Conn, words: &str, messages: &[Candidate]) -> Result<HashSet<MessageNo>> {
     let mut numbers: Vec<MessageNo> = messages.iter().map(|message| message.no).collect();
     numbers.sort_unstable();

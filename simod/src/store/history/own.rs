@@ -1,4 +1,4 @@
-//! What an employee finds among his own messages, in the language of history.
+//! Searches an employee's own messages, in the query language of history.
 
 use simo_common::{
     api::{device::DeviceMessage, history::Sort},
@@ -17,11 +17,11 @@ use super::{
 use crate::store::{DeviceCaller, Error, MessageNo, Result, Store, db::engine::Conn, queue::inbox::read_own};
 
 impl Store {
-    /// A page of the own messages that `query` finds, newest first.
+    /// A page of the employee's own messages that `query` finds, newest first.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the cursor is not one of this list, or the query asks for what is not one's own: other people,
-    /// groups, an ACS that never wrote to this employee.
+    /// [`Error::Invalid`] when the cursor is not one of this list, or the query asks for something other than one's
+    /// own: other people, groups, an ACS that never wrote to this employee.
     pub async fn find_own(
         &self,
         phone: &DeviceCaller,
@@ -76,7 +76,7 @@ fn refuse_others(query: &Query) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is such an ACS is nothing that a phone may find out.
+/// A phone must not find out which ACS exist.
 async fn refuse_strange_acs(conn: &mut Conn, phone: &DeviceCaller, query: &Query) -> Result<()> {
     let asked = query.terms.iter().filter_map(|term| match &term.filter {
         Filter::Acs(names) => Some(names),

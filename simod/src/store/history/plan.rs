@@ -1,4 +1,4 @@
-//! Which ways a page is gathered by. What is rare is read whole and sorted; what is common is met soon on a walk in the
+//! Chooses how a page is gathered. Rare rows are read in full and sorted; common ones are met soon on a walk in the
 //! order of the sort. Either way a page costs about the same wherever it lies.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use simo_common::api::history::SortKey;
 use super::{
     Cursor, Order,
     messages::Candidate,
-    scan::{Key, Way},
+    scan::{DeliveryKey, Route},
     wanted::Wanted,
 };
 use crate::store::{MessageNo, Result, db::engine::Conn};
@@ -21,7 +21,7 @@ impl Wanted {
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Key>> {
+    ) -> Result<Vec<DeliveryKey>> {
         if self.is_impossible() || self.numbers.is_empty() {
             return Ok(Vec::new());
         }
@@ -32,7 +32,7 @@ impl Wanted {
         };
         let most = self.most_gathered(order);
         let of_people = match self.people.only() {
-            // Few people are met one by one, however much they received.
+            // Few people are walked one by one, however much they received.
             Some(people)
                 if order.key == SortKey::Date
                     && candidates.is_none()
@@ -40,7 +40,7 @@ impl Wanted {
             {
                 None
             }
-            Some(_) => Some(self.count(conn, Way::People, most + 1).await?),
+            Some(_) => Some(self.count(conn, Route::People, most + 1).await?),
             None => None,
         };
         let candidates = candidates.filter(|all| of_people.is_none_or(|people| total(all) <= people));
@@ -48,16 +48,16 @@ impl Wanted {
             SortKey::Date => self.by_date(conn, order, after, limit, candidates, of_people).await,
             SortKey::State | SortKey::Employee => {
                 if let Some(all) = candidates.filter(|all| total(all) <= most) {
-                    return self.scan(conn, Way::Messages(&numbers(&all)), order, after, limit).await;
+                    return self.scan(conn, Route::Messages(&numbers(&all)), order, after, limit).await;
                 }
                 if of_people.is_some_and(|people| people <= most) {
-                    return self.scan(conn, Way::People, order, after, limit).await;
+                    return self.scan(conn, Route::People, order, after, limit).await;
                 }
                 let by_name = order.key == SortKey::Employee;
                 let rare = [
-                    (self.reasons.only().is_some(), Way::Reasons),
-                    (by_name && !self.states.is_all(), Way::States),
-                    (by_name && self.is_recent(), Way::Times),
+                    (self.reasons.only().is_some(), Route::Reasons),
+                    (by_name && !self.states.is_all(), Route::States),
+                    (by_name && self.is_recent(), Route::Times),
                 ];
                 for (leads, way) in rare {
                     if leads && self.count(conn, way, most + 1).await? <= most {
@@ -73,7 +73,7 @@ impl Wanted {
         }
     }
 
-    /// How many deliveries are gathered and sorted rather than met on a walk.
+    /// The most deliveries that are gathered and sorted rather than met on a walk.
     fn most_gathered(&self, order: Order) -> usize {
         if order.key != SortKey::Date && self.asked() > 1 {
             self.effort.combined
@@ -90,28 +90,28 @@ impl Wanted {
         limit: usize,
         candidates: Option<Vec<Candidate>>,
         of_people: Option<usize>,
-    ) -> Result<Vec<Key>> {
+    ) -> Result<Vec<DeliveryKey>> {
         if let Some(all) = candidates {
             return self.of_candidates(conn, order, after, limit, all).await;
         }
         let several = self.people.only().filter(|people| people.len() > 1);
         if several.is_some() && of_people.is_some_and(|count| count <= self.effort.deliveries) {
-            return self.scan(conn, Way::People, order, after, limit).await;
+            return self.scan(conn, Route::People, order, after, limit).await;
         }
         if let Some(people) = several.filter(|people| people.len() <= self.effort.people) {
             return self.scan_people(conn, people, order, after, limit).await;
         }
         let one = self.people.only().filter(|people| people.len() == 1);
-        let walks: Vec<Way<'_>> = if let Some(no) = one.and_then(BTreeSet::first) {
-            vec![Way::Person(*no)]
+        let walks: Vec<Route<'_>> = if let Some(no) = one.and_then(BTreeSet::first) {
+            vec![Route::Person(*no)]
         } else if let Some(reasons) = self.reasons.only() {
-            reasons.iter().map(|reason| Way::Reason(*reason)).collect()
+            reasons.iter().map(|reason| Route::Reason(*reason)).collect()
         } else if let Some(states) = self.listed_states() {
-            states.into_iter().map(Way::State).collect()
+            states.into_iter().map(Route::State).collect()
         } else if self.asks_of_messages() {
             return self.along_messages(conn, order, after, limit).await;
         } else {
-            vec![Way::ByDate]
+            vec![Route::ByDate]
         };
         let mut keys = Vec::new();
         for way in walks {
@@ -133,7 +133,7 @@ impl Wanted {
         after: Option<&Cursor>,
         limit: usize,
         mut all: Vec<Candidate>,
-    ) -> Result<Vec<Key>> {
+    ) -> Result<Vec<DeliveryKey>> {
         all.sort_unstable_by_key(|message| message.no);
         if order.descending_dates {
             all.reverse();
@@ -148,16 +148,16 @@ impl Wanted {
         Ok(keys)
     }
 
-    /// By date, from messages that are found on the way.
+    /// By date, from messages found along the way.
     async fn along_messages(
         &self,
         conn: &mut Conn,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Key>> {
+    ) -> Result<Vec<DeliveryKey>> {
         let mut keys = Vec::new();
-        // Some of the message where the page before ended may be left.
+        // The message where the previous page ended may have further deliveries.
         let mut from = after.map(|after| after.message_no);
         let mut step = limit + 1;
         loop {
@@ -179,7 +179,7 @@ impl Wanted {
         after: Option<&Cursor>,
         limit: usize,
         messages: &[Candidate],
-        keys: &mut Vec<Key>,
+        keys: &mut Vec<DeliveryKey>,
     ) -> Result<()> {
         let mut rest = messages;
         while keys.len() < limit && !rest.is_empty() {
@@ -193,8 +193,8 @@ impl Wanted {
             rest = others;
             let several = numbers(chunk);
             let way = match chunk {
-                [one] => Way::Message(one.no),
-                _ => Way::Messages(&several),
+                [one] => Route::Message(one.no),
+                _ => Route::Messages(&several),
             };
             keys.extend(self.scan(conn, way, order, after, limit - keys.len()).await?);
         }
@@ -207,7 +207,7 @@ impl Wanted {
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Key>> {
+    ) -> Result<Vec<DeliveryKey>> {
         let mut states = self.every_state();
         if order.descending {
             states.reverse();
@@ -219,7 +219,7 @@ impl Wanted {
                 Some(after) if state == after.state => Some(after),
                 _ => None,
             };
-            keys.extend(self.scan(conn, Way::State(state), order, after, limit - keys.len()).await?);
+            keys.extend(self.scan(conn, Route::State(state), order, after, limit - keys.len()).await?);
             if keys.len() == limit {
                 break;
             }
@@ -233,13 +233,15 @@ impl Wanted {
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Key>> {
+    ) -> Result<Vec<DeliveryKey>> {
         let mut keys = match after {
-            Some(after) => self.scan(conn, Way::Person(after.employee_no), order, Some(after), limit).await?,
+            Some(after) => {
+                self.scan(conn, Route::Person(after.employee_no), order, Some(after), limit).await?
+            }
             None => Vec::new(),
         };
         if keys.len() < limit {
-            keys.extend(self.scan(conn, Way::ByPerson, order, after, limit - keys.len()).await?);
+            keys.extend(self.scan(conn, Route::ByPerson, order, after, limit - keys.len()).await?);
         }
         Ok(keys)
     }

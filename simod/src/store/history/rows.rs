@@ -8,14 +8,18 @@ use simo_common::{
     time::from_us,
 };
 
-use super::scan::Key;
+use super::scan::DeliveryKey;
 use crate::store::{
     ClientNo, Result,
     db::engine::{Conn, Kind::Whole, Row, query},
 };
 
 /// The deliveries with these keys, in their order.
-pub(super) async fn read(conn: &mut Conn, client_no: ClientNo, keys: &[Key]) -> Result<Vec<Delivery>> {
+pub(super) async fn read(
+    conn: &mut Conn,
+    client_no: ClientNo,
+    keys: &[DeliveryKey],
+) -> Result<Vec<Delivery>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -54,7 +58,7 @@ fn delivery(row: &Row) -> Result<Delivery> {
         title: row.try_get("title")?,
         priority: Priority::from_rank(row.try_get("priority")?),
         state,
-        // A late receipt beats the outcome that the reason belongs to.
+        // A late receipt overrides the outcome that the reason belongs to.
         reason: reason
             .filter(|_| state >= DeliveryState::Failed || state == DeliveryState::Queued)
             .map(|reason| reason.as_str().to_owned()),

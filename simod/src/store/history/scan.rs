@@ -1,8 +1,8 @@
-//! One statement that finds deliveries by one way through the indexes, in one order.
+//! One statement that finds deliveries through one index, in one order.
 //!
-//! The planner of SQLite has no statistics here and picks ways that cost a thousand times more, so every way names its
-//! index, the primary key too (`sqlite_autoindex_delivery_1`). `indexed by` is the one piece of text that another engine
-//! does not take.
+//! SQLite's planner has no statistics here and picks plans that cost a thousand times more, so every way names its
+//! index, even the primary key (`sqlite_autoindex_delivery_1`). `indexed by` is the one piece of text that another
+//! engine does not accept.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +14,14 @@ use crate::store::{
     db::engine::{Conn, Engine, FromRow, Row},
 };
 
-/// Which delivery; in the order of these it stands by date.
+/// Identifies a delivery; its order is by date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
+pub(super) struct DeliveryKey {
     pub(super) message_no: MessageNo,
     pub(super) employee_no: EmployeeNo,
 }
 
-impl FromRow for Key {
+impl FromRow for DeliveryKey {
     fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self { message_no: row.try_get("message_no")?, employee_no: row.try_get("employee_no")? })
     }
@@ -29,7 +29,7 @@ impl FromRow for Key {
 
 /// A way to the deliveries. The first ones walk an index in the order of a sort, and stop when a page is full.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Way<'a> {
+pub(super) enum Route<'a> {
     /// All, by date.
     ByDate,
     /// Those in one state, by date.
@@ -38,13 +38,13 @@ pub(super) enum Way<'a> {
     Reason(Reason),
     /// Those of one person, by date.
     Person(EmployeeNo),
-    /// Those of `person`, one of a list, by date; up to the message in `reach`, when it is given how they compare.
+    /// Those of `person`, one of a list, by date; up to the message in `reach`, if a comparison is given.
     EachPerson(Option<&'static str>),
-    /// Those of one message, which is known to be wanted, by person's number.
+    /// Those of one message that is known to be wanted, by person's number.
     Message(MessageNo),
     /// All, by person's name, then by date.
     ByPerson,
-    /// Those of some messages, which are known to be wanted; all read and then sorted.
+    /// Those of some messages that are known to be wanted; all read and then sorted.
     Messages(&'a [MessageNo]),
     /// Those of the wanted times, all read and then sorted.
     Times,
@@ -56,7 +56,7 @@ pub(super) enum Way<'a> {
     Reasons,
 }
 
-impl Way<'_> {
+impl Route<'_> {
     fn tables(self) -> &'static str {
         match self {
             Self::ByDate | Self::Message(_) | Self::Messages(_) | Self::Times => {
@@ -120,15 +120,15 @@ impl Wanted {
     pub(super) async fn scan(
         &self,
         conn: &mut Conn,
-        way: Way<'_>,
+        way: Route<'_>,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Key>> {
+    ) -> Result<Vec<DeliveryKey>> {
         self.statement(way, order, after, limit).rows(conn).await
     }
 
-    /// The next deliveries by date of so many people that one statement for each would take too long.
+    /// The next deliveries by date of too many people for one statement each.
     pub(super) async fn scan_people(
         &self,
         conn: &mut Conn,
@@ -136,13 +136,13 @@ impl Wanted {
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Key>> {
+    ) -> Result<Vec<DeliveryKey>> {
         if conn.engine() == Engine::Sqlite {
-            // It leaves a person as soon as his next delivery lies behind all that it holds for the page.
-            return self.scan(conn, Way::People, order, after, limit).await;
+            // It leaves a person as soon as their next delivery lies behind everything gathered for the page.
+            return self.scan(conn, Route::People, order, after, limit).await;
         }
-        // PostgreSQL would sort all that they ever received, or walk along everybody's until the page is full. The nearest
-        // delivery of each, as many as fill the page, says how far it reaches at most.
+        // PostgreSQL would sort everything they ever received, or walk all deliveries until the page is full. The
+        // nearest deliveries, one of each person, as many as fill the page, bound how far it reaches.
         let (dates, sign, farthest) =
             if order.descending_dates { ("desc", ">=", i64::MIN) } else { ("asc", "<=", i64::MAX) };
         let mut sql = Sql::new("with person (no) as (values ");
@@ -150,21 +150,26 @@ impl Wanted {
             sql.push(if place == 0 { "(" } else { ", (" }).bind(*no).push(")");
         }
         sql.push("), nearest as (select w.message_no from person cross join lateral (");
-        self.push_statement(&mut sql, Way::EachPerson(None), order, after, 1);
+        self.push_statement(&mut sql, Route::EachPerson(None), order, after, 1);
         sql.push(format_args!(
             ") w), reach as (select coalesce((select message_no from nearest order by message_no {dates} limit 1 offset "
         ));
         sql.bind(limit as i64 - 1).push("), cast(").bind(farthest);
         sql.push(" as integer)) as message_no) select w.message_no, w.employee_no");
         sql.push(" from person cross join lateral (");
-        self.push_statement(&mut sql, Way::EachPerson(Some(sign)), order, after, limit);
+        self.push_statement(&mut sql, Route::EachPerson(Some(sign)), order, after, limit);
         sql.push(format_args!(") w order by w.message_no {dates}, w.employee_no {dates} limit "));
         sql.bind(limit as i64);
         sql.rows(conn).await
     }
 
-    /// The statement of [`Wanted::scan`].
-    pub(super) fn statement(&self, way: Way<'_>, order: Order, after: Option<&Cursor>, limit: usize) -> Sql {
+    pub(super) fn statement(
+        &self,
+        way: Route<'_>,
+        order: Order,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Sql {
         let mut sql = Sql::new("");
         self.push_statement(&mut sql, way, order, after, limit);
         sql
@@ -173,14 +178,14 @@ impl Wanted {
     fn push_statement(
         &self,
         sql: &mut Sql,
-        way: Way<'_>,
+        way: Route<'_>,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
     ) {
         sql.push("select d.message_no, d.employee_no from ");
         sql.push(way.tables());
-        let is_of_known_messages = matches!(way, Way::Message(_) | Way::Messages(_));
+        let is_of_known_messages = matches!(way, Route::Message(_) | Route::Messages(_));
         let of_messages = (self.asks_of_messages() || self.asks_for_times()) && !is_of_known_messages;
         if of_messages {
             sql.push(" cross join message m on m.client_no = d.client_no and m.no = d.message_no");
@@ -189,12 +194,14 @@ impl Wanted {
         if of_names {
             sql.push(" cross join employee e on e.client_no = d.client_no and e.no = d.employee_no");
         }
-        let owner = if matches!(way, Way::ByPerson) { "e" } else { "d" };
+        let owner = if matches!(way, Route::ByPerson) { "e" } else { "d" };
         sql.push(format!(" where {owner}.client_no = ")).bind(self.client_no);
         let said = way.push(sql, self);
         let dated = if order.descending_dates { (true, after.is_none()) } else { (after.is_none(), true) };
         let (from, to) = match way {
-            Way::ByDate | Way::State(_) | Way::Reason(_) | Way::Person(_) | Way::EachPerson(_) => dated,
+            Route::ByDate | Route::State(_) | Route::Reason(_) | Route::Person(_) | Route::EachPerson(_) => {
+                dated
+            }
             _ => (true, true),
         };
         if !is_of_known_messages {
@@ -215,7 +222,7 @@ impl Wanted {
         let by_date = format!("d.message_no {dates}, d.employee_no {dates}");
         let first = if order.descending { "desc" } else { "asc" };
         match (way, order.key) {
-            (Way::ByPerson, _) => {
+            (Route::ByPerson, _) => {
                 sql.push(format!(" order by e.sort_key {first}, d.message_no {dates}"));
             }
             (_, SortKey::Employee) if of_names => {
@@ -232,18 +239,18 @@ impl Wanted {
     }
 
     /// How many deliveries lie on this way between the wanted numbers, counted up to `most`.
-    pub(super) async fn count(&self, conn: &mut Conn, way: Way<'_>, most: usize) -> Result<usize> {
+    pub(super) async fn count(&self, conn: &mut Conn, way: Route<'_>, most: usize) -> Result<usize> {
         let mut sql = Sql::new("select count(*) from (select 1 from ");
         sql.push(way.tables());
         sql.push(" where d.client_no = ").bind(self.client_no);
         match way {
-            Way::States => {
+            Route::States => {
                 sql.push(" and d.state in ").list(&self.listed_states().unwrap_or_default());
             }
-            Way::Reasons => {
+            Route::Reasons => {
                 sql.push(" and d.reason in ").list(self.reasons.only().into_iter().flatten());
             }
-            Way::People => {
+            Route::People => {
                 sql.push(" and d.employee_no in ").numbers(self.people.only().into_iter().flatten());
             }
             _ => {}
@@ -254,8 +261,8 @@ impl Wanted {
     }
 }
 
-/// The condition that a row comes after the cursor, where it is by date also for the messages.
-fn push_after(sql: &mut Sql, way: Way<'_>, order: Order, after: &Cursor, for_messages: bool) {
+/// The condition that a row comes after the cursor; by date, it also applies to the messages.
+fn push_after(sql: &mut Sql, way: Route<'_>, order: Order, after: &Cursor, for_messages: bool) {
     let date_sign = if order.descending_dates { "<" } else { ">" };
     let first_sign = if order.descending { "<" } else { ">" };
     let by_date = |sql: &mut Sql| {
@@ -263,16 +270,16 @@ fn push_after(sql: &mut Sql, way: Way<'_>, order: Order, after: &Cursor, for_mes
         sql.bind(after.message_no).push(", ").bind(after.employee_no).push(")");
     };
     match (way, order.key) {
-        (Way::ByPerson, _) => {
+        (Route::ByPerson, _) => {
             sql.push(format!(" and e.sort_key {first_sign} ")).bind(after.name());
         }
-        (Way::Message(no), _) => {
+        (Route::Message(no), _) => {
             if no == after.message_no {
                 sql.push(format!(" and d.employee_no {date_sign} ")).bind(after.employee_no);
             }
         }
         // None of them comes before the cursor's; a bound on their numbers would lead SQLite away from the list.
-        (Way::Messages(_), SortKey::Date) => {
+        (Route::Messages(_), SortKey::Date) => {
             sql.push(" and (d.message_no <> ").bind(after.message_no);
             sql.push(format!(" or d.employee_no {date_sign} ")).bind(after.employee_no).push(")");
         }

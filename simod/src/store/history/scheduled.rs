@@ -1,4 +1,4 @@
-//! Messages that wait for their time.
+//! Scheduled messages.
 
 use simo_common::{
     api::message::Message,
@@ -11,7 +11,7 @@ use super::{PAGE_MOST, message::read};
 use crate::store::{AcsNo, ClientNo, Error, MessageNo, Result, Store, db::engine::query_as};
 
 impl Store {
-    /// A page of the messages of a client (and, if given, of one ACS) that wait for their time, the next one first.
+    /// A page of the scheduled messages of a client (and, if given, of one ACS), the next one first.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the cursor is not one of this list.

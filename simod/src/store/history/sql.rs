@@ -7,11 +7,10 @@ use crate::store::{
     db::engine::{Column, Conn, FromRow, Query, Value, query},
 };
 
-/// More numbers than these are a table of their own. A list is what PostgreSQL looks rows up in; with a table it prefers to
-/// begin, and sorts all that follows from it.
+/// More numbers than these become a table of their own. PostgreSQL looks rows up by a list; from a table it prefers to
+/// start, and sorts everything that follows.
 const LISTED: usize = 1_000;
 
-/// A statement under construction.
 pub(super) struct Sql {
     text: String,
     values: Vec<Value<'static>>,
@@ -34,7 +33,7 @@ impl Sql {
         self.push(format_args!("${number}"))
     }
 
-    /// `(v, v, …)`; nothing is in the empty list.
+    /// `(v, v, …)`; nothing matches the empty list.
     pub(super) fn list<'a, T>(&mut self, values: impl IntoIterator<Item = &'a T>) -> &mut Self
     where
         T: Clone + Into<Value<'static>> + 'a,
@@ -84,7 +83,7 @@ impl Sql {
 
 #[cfg(test)]
 impl Sql {
-    /// How SQLite would go about it.
+    /// SQLite's plan for it.
     pub(super) async fn plan(mut self, conn: &mut Conn) -> Vec<String> {
         self.text.insert_str(0, "explain query plan ");
         let rows = self.query().unprepared().fetch_all(conn).await.unwrap();

@@ -1,4 +1,4 @@
-//! The story of one message and one person, sentence by sentence: pure, from what is known.
+//! The story of one message and one person, sentence by sentence: pure, from the known facts.
 
 mod absent;
 mod grants;
@@ -23,36 +23,36 @@ use crate::{
     store::{clock_steps::ClockThen, queue::close::HoldEnding},
 };
 
-/// All that is known of one message and one person.
+/// All known facts about one message and one person.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct StoryFacts {
     /// The client's time zone when the message was accepted, for times within sentences.
     pub(super) zone: TimeZone,
-    /// How the clock stood when the message was accepted, a scheduled one when it came due, if it had to be set back then.
+    /// The state of the clock when the message was accepted (a scheduled one: came due), if it was wrong then.
     pub(super) clock: Option<ClockThen>,
     pub(super) message: Message,
-    pub(super) person: Person,
-    /// Whether he had a device when it was accepted.
+    pub(super) person: StoryPerson,
+    /// Whether they had a device when it was accepted.
     pub(super) had_device: bool,
     pub(super) delivery: Option<Delivery>,
     /// As in [`simo_common::api::history::Explanation`].
     pub(super) target: Option<String>,
     pub(super) grant: Option<String>,
-    /// The grants by which he could receive the topic when it was accepted, the widest first.
+    /// The grants by which they could receive the topic when it was accepted, the widest first.
     pub(super) held: Vec<HeldGrant>,
     pub(super) phone_times: PhoneTimes,
-    /// Who acknowledged at a shared screen.
+    /// The person who acknowledged at a shared screen.
     pub(super) acknowledged_by: Option<String>,
     /// How it ended without a receipt.
     pub(super) outcome: Option<Ended>,
-    /// When it was denied because he was blocked, and what became of that.
+    /// When it was denied because of a block, and how that ended.
     pub(super) holds: Vec<Hold>,
     pub(super) pushes: Vec<Push>,
-    /// What the devices of the pushes were called, and since when, the last name last.
+    /// The names of the pushes' devices, and since when, the last name last.
     pub(super) device_names: Vec<(Uuid, Timestamp, String)>,
-    /// What they were called when something was tried.
+    /// Their names at each attempt.
     pub(super) tried_as: Vec<(Uuid, Timestamp, String)>,
-    /// Some of the message's deliveries are still to be made.
+    /// Some of the message's deliveries are not made yet.
     pub(super) still_expanding: bool,
 }
 
@@ -61,11 +61,11 @@ pub(super) struct Known {
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
     pub(super) reason: Option<Reason>,
-    /// `None`: when it was accepted.
+    /// `None`: on acceptance.
     pub(super) at: Option<Timestamp>,
 }
 
-/// A delivery was denied for as long as a block lasted.
+/// A delivery that was denied for the duration of a block.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hold {
     pub(super) since: Timestamp,
@@ -74,13 +74,13 @@ pub(super) struct Hold {
     pub(super) ending: Option<HoldEnding>,
 }
 
-/// The person. What a story says of him was so when the message was accepted: he may have changed since.
+/// The person. The story describes them as of the message's acceptance: they may have changed since.
 #[derive(Debug)]
-pub(super) struct Person {
-    /// What he is called today.
+pub(super) struct StoryPerson {
+    /// Their number today.
     pub(super) personnel_no: String,
     pub(super) full_name: String,
-    /// The groups that he was in, each with the way that leads from his own group to it, by slug.
+    /// The groups they were in, each with the path from their own group to it, by slug.
     pub(super) groups: Vec<Vec<String>>,
     pub(super) added_at: Timestamp,
     pub(super) was_blocked: bool,
@@ -89,33 +89,34 @@ pub(super) struct Person {
 
 /// Lines under construction.
 struct Teller<'a> {
-    known: &'a Known,
+    known: &'a StoryFacts,
     lang: Lang,
     lines: Vec<StoryLine>,
 }
 
-impl Known {
-    /// Why he was kept out when the message was accepted.
+impl StoryFacts {
+    /// Why they were kept out when the message was accepted.
     fn kept_out(&self) -> Option<Reason> {
         let ended = self.outcome.filter(|ended| ended.outcome == Outcome::Denied && ended.at.is_none())?;
         ended.reason
     }
 
-    /// When it was posted: of a scheduled one `accepted_at` says when it came due, but its id was made when it was posted.
+    /// When it was posted: for a scheduled message `accepted_at` is when it came due, but its id was made when it was
+    /// posted.
     fn posted_at(&self) -> Timestamp {
         let made = self.message.id.get_timestamp().map(|made| made.to_unix());
         let made = made.and_then(|(seconds, nanos)| Timestamp::new(seconds as i64, nanos as i32).ok());
         made.filter(|_| self.message.send_at.is_some()).unwrap_or(self.message.accepted_at)
     }
 
-    /// Whether it was canceled while it waited: it never came due.
+    /// Whether it was canceled while scheduled: it never came due.
     fn was_canceled_early(&self) -> bool {
         let message = &self.message;
         let waited = message.send_at.is_some_and(|at| at > message.accepted_at);
         message.canceled_at.is_some() && !message.scheduled && waited
     }
 
-    /// The story: what happened in the order of time, then how things stand.
+    /// The story: events in order of time, then the present state.
     pub(super) fn story(&self, lang: Lang) -> Vec<StoryLine> {
         let mut teller = Teller { known: self, lang, lines: Vec::new() };
         teller.posted();
@@ -133,7 +134,7 @@ impl Known {
             }
             teller.receipts(delivery);
             teller.end(delivery);
-            // What has a time in the order of time; how things stand comes last.
+            // Lines with a time in order of time; the present state comes last.
             teller.lines[fixed..].sort_by_key(|line| line.at.map_or((1, Timestamp::MIN), |at| (0, at)));
         } else {
             teller.why_not_he();
@@ -148,7 +149,7 @@ impl Teller<'_> {
         self.lines.push(StoryLine { at, text });
     }
 
-    /// A time within a sentence, as the client's clocks show it.
+    /// A time within a sentence, in the client's time zone.
     fn time(&self, at: Timestamp) -> String {
         at.to_zoned(self.known.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
     }
@@ -183,7 +184,7 @@ impl Teller<'_> {
         }
     }
 
-    /// What of it was cut to fit.
+    /// Tells which parts were cut to fit.
     fn fitted(&mut self) {
         let fitted = &self.known.message.fitted;
         if fitted.is_empty() {
@@ -211,7 +212,7 @@ impl Teller<'_> {
         );
     }
 
-    /// What its times are worth.
+    /// Tells how reliable the times are.
     fn clock(&mut self) {
         let at = self.known.message.accepted_at;
         match self.known.clock {
@@ -235,7 +236,7 @@ impl Teller<'_> {
         }
     }
 
-    /// Nobody received it, whoever he is.
+    /// Canceled while scheduled: no one received it.
     fn canceled_early(&mut self) {
         let message = &self.known.message;
         let time = message.send_at.map(|at| self.time(at)).unwrap_or_default();
@@ -261,7 +262,7 @@ impl Teller<'_> {
         self.tell(at, "the message was canceled", "сообщение отменено");
     }
 
-    /// How he was in a group that was not his own: `(smena-a › ceh-1)`.
+    /// How they were in a group other than their own: `(smena-a › ceh-1)`.
     fn through(&self, group: &str) -> String {
         let groups = &self.known.person.groups;
         let way = groups.iter().find(|way| way.last().is_some_and(|last| last == group));
@@ -272,20 +273,20 @@ impl Teller<'_> {
         let through = self.through(slug);
         self.tell(
             Some(self.known.message.accepted_at),
-            format!("it was addressed to the group {slug}, which he belonged to{through}"),
-            format!("оно адресовано группе {slug}, в которой он состоял{through}"),
+            format!("it was addressed to the group {slug}, which they belonged to{through}"),
+            format!("оно адресовано группе {slug}, в которой сотрудник состоял{through}"),
         );
     }
 
-    /// Which target named him, and what let him in or kept him out.
+    /// Which target named them, and what let them in or kept them out.
     fn why_he(&mut self) {
         let at = Some(self.known.message.accepted_at);
         let target = self.known.target.clone().unwrap_or_default();
         match target.split_once(':').unwrap_or((&target, "")) {
             ("employee", _) => self.tell(
                 at,
-                "it was addressed to him by his personnel number",
-                "оно адресовано ему по табельному номеру",
+                "it was addressed to them by their personnel number",
+                "оно адресовано лично, по табельному номеру",
             ),
             ("group", slug) => self.tell_group(slug),
             ("everyone", _) => self.tell(at, "it was addressed to everyone", "оно адресовано всем"),
@@ -297,7 +298,7 @@ impl Teller<'_> {
         }
         if let Some(reason) = self.known.kept_out() {
             let (en, ru) = (reason.in_words(Lang::En), reason.in_words(Lang::Ru));
-            self.tell(at, format!("he was kept out: {en}"), format!("ему отказано: {ru}"));
+            self.tell(at, format!("they were kept out: {en}"), format!("отказано: {ru}"));
             self.held_then();
             return;
         }
@@ -312,19 +313,19 @@ impl Teller<'_> {
             return;
         };
         let (en, ru) = grant_in_words(&grant);
-        self.tell(at, format!("{en} let him in"), format!("его пропустил {ru}"));
+        self.tell(at, format!("{en} gave them access"), format!("доступ открыл {ru}"));
     }
 
     fn without_device(&mut self) {
         if !self.known.had_device && self.known.kept_out().is_none() {
             let at = Some(self.known.message.accepted_at);
-            self.tell(at, "he had no device then", "устройства у него тогда не было");
+            self.tell(at, "they had no device then", "устройства тогда не было");
         }
     }
 
-    /// What a device was called.
+    /// The name of a device at a time.
     fn device(&self, id: Uuid, at: Timestamp) -> String {
-        // A try knows it; else it goes by the time.
+        // An attempt has it; else it is found by time.
         let tried = self.known.tried_as.iter().find(|(of, when, _)| *of == id && *when == at);
         let mut names = self.known.device_names.iter().filter(|(of, since, _)| *of == id && *since <= at);
         let name = tried.or_else(|| names.next_back()).map(|(.., name)| name);
@@ -332,7 +333,7 @@ impl Teller<'_> {
     }
 
     fn push(&mut self, push: &Push) {
-        // What is said after its end is of another claim, and that it was taken is told beside that.
+        // Later entries belong to another claim, and that this one was taken over is told next to them.
         let until = push.done_at.unwrap_or(Timestamp::MAX);
         let counts = |attempt: &&Attempt| attempt.at <= until && Some(attempt.at) != push.sent_at;
         let attempts: Vec<&Attempt> = push.attempts.iter().filter(counts).collect();
@@ -342,7 +343,7 @@ impl Teller<'_> {
             (format!("; its last answer: {answer}"), format!("; последний ответ: {answer}"))
         });
         if let Some(at) = push.sent_at {
-            // The phone may have another channel since, and may have been tried again.
+            // The phone may have changed its channel, and may have been tried again.
             let taken = push.attempts.iter().position(|attempt| attempt.at == at);
             let by = taken.map_or(channel, |place| &push.attempts[place].channel);
             let tries = taken.map_or(tries, |place| place as u32 + 1);
@@ -373,7 +374,7 @@ impl Teller<'_> {
             // It goes on when the block is lifted.
             "canceled" if is_blocked && self.known.holds.is_empty() => self.tell(
                 None,
-                format!("the push to the device {device} is withheld, because he was blocked"),
+                format!("the push to the device {device} is withheld, because they were blocked"),
                 format!("отправка на устройство {device} придержана: сотрудника заблокировали"),
             ),
             "canceled" if is_blocked => {}
@@ -404,7 +405,7 @@ impl Teller<'_> {
         let (by_en, by_ru) = self.known.acknowledged_by.as_ref().map_or_else(Default::default, |name| {
             (format!(" by {name}, at a screen that several share"), format!(" у общего экрана: {name}"))
         });
-        let acknowledged = (format!("he acknowledged it{by_en}"), format!("он подтвердил его{by_ru}"));
+        let acknowledged = (format!("they acknowledged it{by_en}"), format!("подтверждено{by_ru}"));
         let receipts = [
             (
                 delivery.delivered_at,
@@ -412,7 +413,7 @@ impl Teller<'_> {
                 "the phone reported that it has it",
                 "телефон сообщил, что получил его",
             ),
-            (delivery.read_at, times.read_at, "he read it", "он прочитал его"),
+            (delivery.read_at, times.read_at, "they read it", "прочитано"),
             (delivery.acknowledged_at, times.acknowledged_at, &acknowledged.0, &acknowledged.1),
         ];
         for (at, by_phone, en, ru) in receipts {
@@ -436,18 +437,18 @@ impl Teller<'_> {
         for hold in &self.known.holds {
             self.tell(
                 Some(hold.since),
-                "he was blocked: from then on it was withheld",
-                "его заблокировали: с этого времени сообщение придержано",
+                "they were blocked: from then on it was withheld",
+                "блокировка: с этого времени сообщение придержано",
             );
             let ending = match hold.ending {
                 None => continue,
                 Some(HoldEnding::Lifted) => (
-                    "he was unblocked: it is not withheld any more",
-                    "его разблокировали: сообщение больше не придержано",
+                    "they were unblocked: it is not withheld any more",
+                    "блокировка снята: сообщение больше не придержано",
                 ),
                 Some(HoldEnding::Final) => (
-                    "he was archived: what was withheld will not come any more",
-                    "он отправлен в архив: придержанное уже не придёт",
+                    "they were archived: what was withheld will not come any more",
+                    "сотрудник отправлен в архив: придержанное уже не придёт",
                 ),
                 Some(HoldEnding::Sent) => (
                     "a provider had it already: it could not be withheld",
@@ -468,7 +469,7 @@ impl Teller<'_> {
                 Outcome::Expired => {
                     self.tell(at, format!("it expired: {why_en}"), format!("оно истекло: {why_ru}"));
                 }
-                // That it was withheld is told.
+                // The withholding itself is already told.
                 Outcome::Denied if reason != Reason::Blocked => {
                     self.tell(at, format!("it was stopped: {why_en}"), format!("оно остановлено: {why_ru}"));
                 }
@@ -479,13 +480,13 @@ impl Teller<'_> {
         match delivery.state {
             DeliveryState::Queued if self.known.pushes.is_empty() => self.tell(
                 None,
-                format!("he has no device yet: it waits for his first one until {expires}"),
-                format!("у него ещё нет устройства: оно ждёт первого до {expires}"),
+                format!("they have no device yet: it waits for their first one until {expires}"),
+                format!("устройства ещё нет: сообщение ждёт первого до {expires}"),
             ),
             DeliveryState::Queued if delivery.waits_for_device() => self.tell(
                 None,
-                format!("he has no device any more: it waits for his next one until {expires}"),
-                format!("у него больше нет устройства: оно ждёт следующего до {expires}"),
+                format!("they have no device any more: it waits for their next one until {expires}"),
+                format!("устройства больше нет: сообщение ждёт следующего до {expires}"),
             ),
             DeliveryState::Queued => {
                 self.tell(None, format!("it is tried until {expires}"), format!("попытки идут до {expires}"));
@@ -501,7 +502,7 @@ impl Teller<'_> {
     }
 }
 
-/// The way from somebody's own group to another one; nothing where it is his own.
+/// The path from a person's own group to another one; empty for their own.
 fn in_words(way: &[String]) -> String {
     if way.len() < 2 { String::new() } else { format!(" ({})", way.join(" › ")) }
 }

@@ -6,5 +6,4 @@ mod plans;
 mod sample;
 mod story;
 
-/// All orders.
 const SORTS: [&str; 6] = ["date", "-date", "employee", "-employee", "state", "-state"];

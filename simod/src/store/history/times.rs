@@ -1,11 +1,11 @@
-//! The times that a query leaves: half-open ranges of microseconds.
+//! The times that a query allows: half-open ranges of microseconds.
 
 use std::ops::Range;
 
 use jiff::Zoned;
 use simo_common::query::{Filter, Query, When};
 
-/// The times that all of a query's terms leave.
+/// The times that all of a query's terms allow.
 pub(super) fn times(query: &Query, now: &Zoned) -> Vec<Range<i64>> {
     let mut left: Vec<Range<i64>> = std::iter::once(i64::MIN..i64::MAX).collect();
     for term in &query.terms {
@@ -52,7 +52,7 @@ fn others(ranges: &[Range<i64>]) -> Vec<Range<i64>> {
     gaps
 }
 
-/// Leaves of `times` what is also in `ranges`.
+/// Narrows `times` to what is also in `ranges`.
 pub(super) fn narrow(times: &mut Vec<Range<i64>>, ranges: &[Range<i64>]) {
     let mut common = Vec::new();
     for time in times.iter() {

@@ -1,4 +1,4 @@
-//! A query made ready for the database: names are numbers, times are microseconds, and terms of one kind are one set.
+//! A query prepared for the database: names are numbers, times are microseconds, and terms of one kind are one set.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -23,18 +23,19 @@ use crate::store::{
     message_spans,
 };
 
-/// Up to how much is gathered and sorted, rather than met on a walk in the order of the sort.
+/// Limits up to which rows are gathered and sorted, rather than met on a walk in the order of the sort.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Effort {
     pub(super) messages: usize,
     /// Messages whose words are looked up one by one.
     pub(super) probes: usize,
     pub(super) deliveries: usize,
-    /// Deliveries where more than one thing is asked: a walk may meet what is common and together rare only at its end.
+    /// Deliveries where there is more than one condition: where each is common but both together are rare, a walk may
+    /// find them only at its end.
     pub(super) combined: usize,
-    /// People who are walked along one by one.
+    /// People who are walked one by one.
     pub(super) people: usize,
-    /// People who are listed; more are asked for row by row.
+    /// People who are listed; more are checked row by row.
     pub(super) listed: usize,
 }
 
@@ -44,26 +45,28 @@ impl Default for Effort {
     }
 }
 
-/// What rows are wanted, of one client.
+/// The wanted rows of one client.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     pub(super) client_no: ClientNo,
     pub(super) effort: Effort,
-    /// Whether the planner may begin with the messages where we begin with their deliveries, as PostgreSQL's does. It does not
-    /// see that what bounds the numbers of these bounds those too; SQLite's does, and would leave the cursor for it.
+    /// Whether the planner may start from the messages where we start from their deliveries, as PostgreSQL's does.
+    /// PostgreSQL does not see that bounds on the deliveries' message numbers bound the messages too; SQLite does, and
+    /// would prefer them to the cursor.
     pub(super) reorders: bool,
     /// When it was accepted: half-open, apart, ascending.
     pub(super) times: Vec<Range<i64>>,
-    /// The numbers of messages between which all lie that were accepted then, likewise.
+    /// The ranges of message numbers that contain all messages accepted then, likewise.
     pub(super) numbers: Vec<Range<i64>>,
     pub(super) states: Choice<i64>,
     pub(super) reasons: Choice<Reason>,
     pub(super) people: Choice<EmployeeNo>,
-    /// Conditions on people that are too many to list, and whether they are turned round.
+    /// Conditions on too many people to list, and whether they are negated.
     pub(super) crowds: Vec<(bool, Crowd)>,
-    /// Groups, in one of which he was when it was accepted (or in none), each with the messages for which that counts.
+    /// Groups, in one of which they were when it was accepted (negated: in none), each with the messages for which that
+    /// holds.
     pub(super) groups: Vec<(bool, Vec<GroupSpan>)>,
-    /// Devices, one of which got a push (or none).
+    /// Devices, one of which got a push (negated: none).
     pub(super) devices: Vec<(bool, BTreeSet<DeviceNo>)>,
     pub(super) messages: Choice<MessageNo>,
     pub(super) topics: Choice<TopicNo>,
@@ -72,34 +75,34 @@ pub(super) struct Wanted {
     pub(super) external: Choice<String>,
     pub(super) priorities: Choice<i64>,
     pub(super) ack: Choice<bool>,
-    /// Words that must be there, as an expression for the word index.
+    /// Words that must occur, as an expression for the word index.
     pub(super) words: Option<String>,
-    /// Words that must not be there.
+    /// Words that must not occur.
     pub(super) no_words: Option<String>,
-    /// Both for messages that are in no index, and whether they must not be there.
+    /// Both for messages that are in no index, with negation.
     pub(super) texts: Vec<(bool, Text)>,
 }
 
-/// A group, and the numbers of messages for which it was in the one that is asked for: from the first on, before the last.
+/// A group, and the numbers of messages for which it was within the requested one: from the first on, before the last.
 pub(super) type GroupSpan = (GroupNo, MessageNo, MessageNo);
 
-/// Who is in a group today.
+/// Present members of groups.
 const MEMBERS_NOW: &str = "(select m.* from group_member m cross join employee e
      where e.client_no = m.client_no and e.no = m.employee_no and e.archived_at is null)";
-/// Who has ever been.
+/// Past and present members.
 const MEMBERS_EVER: &str = "group_member_period";
 
 /// People too many to list.
 #[derive(Debug)]
 pub(super) enum Crowd {
-    /// Members of one of these groups, as this table or query knows them.
+    /// Members of one of these groups, according to this table or query.
     Groups(&'static str, BTreeSet<GroupNo>),
-    /// People with one of these personnel numbers or beginnings of names.
+    /// People with one of these personnel numbers or name prefixes.
     Named(Vec<String>),
 }
 
 impl Wanted {
-    /// Looks up what the query names. `now` and `zone` say what its times mean.
+    /// Looks up the names in the query. `now` and `zone` define the meaning of its times.
     pub(super) async fn resolve(
         conn: &mut Conn,
         client_no: ClientNo,
@@ -189,7 +192,7 @@ impl Wanted {
         Ok(())
     }
 
-    /// The numbers of a table's rows in which one of these stands.
+    /// The numbers of a table's rows that hold one of these values.
     async fn numbers_of<T: Clone + Into<Value<'static>>, N: Column>(
         &self,
         conn: &mut Conn,
@@ -202,7 +205,7 @@ impl Wanted {
         sql.scalars(conn).await
     }
 
-    /// Groups by slug, with those within.
+    /// Groups by slug, with the groups in them.
     async fn groups_now(&self, conn: &mut Conn, slugs: &[String]) -> Result<BTreeSet<GroupNo>> {
         let roots: Vec<GroupNo> = self.numbers_of(conn, "\"group\"", "slug", slugs).await?;
         let within = concat!(within!("$1", "select {root} from {rows}"), "select no from within");
@@ -210,7 +213,7 @@ impl Wanted {
         Ok(groups.fetch_all(conn).await?.into_iter().collect())
     }
 
-    /// Groups by slug, with all that were ever within, and when.
+    /// Groups by slug, with all that were ever in them, and when.
     async fn group_spans(&self, conn: &mut Conn, slugs: &[String]) -> Result<Vec<GroupSpan>> {
         let roots: Vec<GroupNo> = self.numbers_of(conn, "\"group\"", "slug", slugs).await?;
         let within = query_as(
@@ -302,7 +305,7 @@ impl Wanted {
             || self.ack.is_nothing()
     }
 
-    /// Whether it asks about deliveries, not only about messages.
+    /// Whether it has conditions on deliveries, not only on messages.
     pub(super) fn asks_of_deliveries(&self) -> bool {
         !(self.states.is_all()
             && self.reasons.is_all()
@@ -312,7 +315,7 @@ impl Wanted {
             && self.devices.is_empty())
     }
 
-    /// Whether it asks about messages beyond which they are and when they were accepted.
+    /// Whether it has conditions on messages other than their identity and acceptance time.
     pub(super) fn asks_of_messages(&self) -> bool {
         !(self.topics.is_all()
             && self.acs.is_all()
@@ -322,7 +325,7 @@ impl Wanted {
             || self.asks_for_words()
     }
 
-    /// How many things it asks, each of which leaves something out.
+    /// The number of conditions, each of which excludes something.
     pub(super) fn asked(&self) -> usize {
         [
             !self.states.is_all(),
@@ -342,32 +345,30 @@ impl Wanted {
         .count()
     }
 
-    /// Whether it asks when messages were accepted.
+    /// Whether it restricts the acceptance time.
     pub(super) fn asks_for_times(&self) -> bool {
         !matches!(&*self.times, [all] if *all == (i64::MIN..i64::MAX))
     }
 
-    /// Whether it asks for words.
     pub(super) fn asks_for_words(&self) -> bool {
         self.words.is_some() || self.no_words.is_some()
     }
 
-    /// Whether it asks of the time that something has passed since.
+    /// Whether its times leave out older messages.
     pub(super) fn is_recent(&self) -> bool {
         self.times.first().is_some_and(|first| first.start > i64::MIN)
     }
 
-    /// The states that are wanted, in order; `None` when nothing is asked of the state.
+    /// The wanted states, in order; `None` without a condition on the state.
     pub(super) fn listed_states(&self) -> Option<Vec<i64>> {
         (!self.states.is_all()).then(|| self.every_state())
     }
 
-    /// The states that are wanted, in order.
+    /// The wanted states, in order.
     pub(super) fn every_state(&self) -> Vec<i64> {
         left(&self.states, DeliveryState::ALL.map(DeliveryState::rank))
     }
 
-    /// The priorities that are wanted, in order.
     pub(super) fn listed_priorities(&self) -> Vec<i64> {
         left(&self.priorities, Priority::ALL.map(Priority::rank))
     }
@@ -381,14 +382,14 @@ fn left<const N: usize>(choice: &Choice<i64>, all: [i64; N]) -> Vec<i64> {
     all.into_iter().filter(stays).collect()
 }
 
-/// The condition on `named` (an employee) that one of these is his personnel number, was it, or is the beginning of a
-/// word of his name.
+/// The condition on `named` (an employee) that one of these is their present or former personnel number, or a prefix of
+/// a word of their name.
 pub(super) fn push_named(sql: &mut Sql, names: &[String]) {
     sql.push("(false");
     for name in names {
         let begins = fold_name(name).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         sql.push(" or named.personnel_no = ").bind(name.clone());
-        // Also whoever had the number before it passed on.
+        // Also former holders of the number.
         sql.push(" or named.former_no = ").bind(name.clone());
         sql.push(" or ' ' || named.folded_name like ").bind(format!("% {begins}%")).push(" escape '\\'");
     }

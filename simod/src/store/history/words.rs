@@ -1,5 +1,5 @@
-//! The word index: which messages contain a word. It follows behind the messages, so that accepting them does not wait
-//! for it; whoever searches first brings it up to date.
+//! The word index: which messages contain a word. It is updated after messages are accepted, so that accepting does not
+//! wait for it; a search first brings it up to date.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -17,14 +17,15 @@ use crate::store::{
     },
 };
 
-/// How long to leave messages to another one who has them in hand.
+/// How long to leave messages to another caller that is indexing them.
 const HANDS_OFF: Duration = Duration::from_millis(10);
 
-/// Bytes of text that one step indexes, at most (one message may be more): a few milliseconds of the writer.
+/// The most bytes of text that one step indexes (one message may be more): a few milliseconds of the writer.
 const STEP_BYTES: usize = 256 * 1024;
 
-/// The number up to which SQLite's index has the words of all messages: there they are indexed in the order of their
-/// numbers, which is that of their commits. One that waits for its time has none of its own yet. FTS5 keeps a row for each message in this table of its own.
+/// The number up to which SQLite's index has the words of all messages: there they are indexed by number, which is
+/// commit order. A scheduled message has no number of its own yet. FTS5 keeps a row for each message in this table of
+/// its own.
 macro_rules! newest_indexed {
     () => {
         "(select coalesce(max(id), 0) from message_word_docsize)"
@@ -32,10 +33,9 @@ macro_rules! newest_indexed {
 }
 
 impl Store {
-    /// Indexes the words of up to `limit` messages that wait for it, oldest first; answers how many it indexed:
-    /// none when nothing waits.
+    /// Indexes the words of up to `limit` waiting messages, oldest first; returns how many.
     ///
-    /// Two callers at once do no harm, nor do two instances.
+    /// Concurrent callers do no harm, nor do several instances.
     pub async fn index_words(&self, limit: u32) -> Result<usize> {
         match &self.database {
             Database::Sqlite(_) => self.index_words_in_order(limit).await,
@@ -43,8 +43,8 @@ impl Store {
         }
     }
 
-    /// On SQLite. Words are cut and stemmed before the writer is asked for; what another caller has indexed meanwhile, is
-    /// left out.
+    /// On SQLite. Words are split and stemmed before taking the writer; those that another caller has indexed meanwhile
+    /// are left out.
     async fn index_words_in_order(&self, limit: u32) -> Result<usize> {
         let waiting: Vec<Waiting> = query_as(concat!(
             "select no, client_no, title, body from message where no > ",
@@ -60,7 +60,7 @@ impl Store {
         }
         let count = rows.len();
         let mut tx = self.write().await?;
-        // A message that was forgotten meanwhile has no place in the index.
+        // A message deleted meanwhile has no place in the index.
         query(concat!(
             "insert into message_word (rowid, surface, stems)
              select {no}, {surface}, {stems} from {rows} where {no} > ",
@@ -70,13 +70,13 @@ impl Store {
         .over([("no", Whole), ("surface", Words), ("stems", Words)], rows)
         .execute(&mut tx)
         .await?;
-        // What a power failure takes from the index is indexed again.
+        // Entries lost in a power failure are indexed again.
         tx.commit_unsynced().await?;
         Ok(count)
     }
 
-    /// On PostgreSQL, where numbers are committed in any order, a table of its own says what waits. Whoever takes rows of it
-    /// holds them until their words are in the index.
+    /// On PostgreSQL, where numbers are committed in any order, a separate table lists waiting messages. Its rows stay
+    /// locked by the caller that takes them until their words are in the index.
     async fn index_words_that_wait(&self, limit: u32) -> Result<usize> {
         let mut tx = self.write().await?;
         let waiting: Vec<Waiting> = query_as(
@@ -90,10 +90,10 @@ impl Store {
         .bind(limit)
         .fetch_all(&mut tx)
         .await?;
-        // All of them: what was taken is not written down anywhere else.
+        // All of them: the taken rows are recorded nowhere else.
         let rows = rows(waiting, usize::MAX, vector).await?;
         if rows.is_empty() {
-            // Those that were taken may have been forgotten meanwhile.
+            // Messages taken may have been deleted meanwhile.
             tx.commit_unsynced().await?;
             return Ok(0);
         }
@@ -109,7 +109,7 @@ impl Store {
         Ok(count)
     }
 
-    /// Waits until every message that is in the database now is in the word index.
+    /// Waits until every message now in the database is in the word index.
     pub(super) async fn index_all_words(&self) -> Result<()> {
         let (newest, waits) = match &self.database {
             Database::Sqlite(_) => (
@@ -129,7 +129,7 @@ impl Store {
         let Some(newest) = newest else { return Ok(()) };
         while query_scalar::<bool>(waits).bind(newest).fetch_one(&mut *self.read().await?).await? {
             if self.index_words(1_000).await? == 0 {
-                // Another one has them in hand.
+                // Another caller is indexing them.
                 tokio::time::sleep(HANDS_OFF).await;
             }
         }
@@ -155,11 +155,11 @@ async fn rows<T: Send + 'static>(
         };
         waiting.iter().take_while(fits).map(make).collect()
     };
-    // Stemming takes the processor for milliseconds, which other tasks of this thread would feel.
+    // Stemming takes the processor for milliseconds, which would delay other tasks of this thread.
     Ok(tokio::task::spawn_blocking(rows).await?)
 }
 
-/// Whether the words stand in a message, for one that the index does not have.
+/// Whether a message contains the words, for one that is not in the index.
 pub(super) fn has(title: &str, body: &str, text: &Text) -> bool {
     let is = |word: &str, wanted: &str, is_last: bool| match text.how {
         Match::Forms => stem(word) == stem(wanted),
@@ -175,14 +175,14 @@ pub(super) fn has(title: &str, body: &str, text: &Text) -> bool {
     })
 }
 
-/// What stands before every word of a client, so that a word that is common at one client is another word at all
-/// others: always of one length, so that it does not run into the word.
+/// The prefix of every word of a client, so that a word common at one client is a different word at all others: of
+/// fixed length, so that it does not run into the word.
 fn mark(client_no: ClientNo) -> String {
     format!("{:06x}", client_no.0)
 }
 
-/// For FTS5: the number of a message, its words as they are, and their stems, each at the same place. Between title and body stands
-/// a mark without a word, lest a phrase begin in the one and end in the other.
+/// For FTS5: the number of a message, its words as written, and their stems, at the same positions. Title and body are
+/// separated by a prefix without a word, so that no phrase spans both.
 fn columns((no, client_no, title, body): &Waiting) -> [Value<'static>; 3] {
     let mark = mark(*client_no);
     let mut surface = String::with_capacity((title.len() + body.len()) * 2);
@@ -202,9 +202,9 @@ fn columns((no, client_no, title, body): &Waiting) -> [Value<'static>; 3] {
     [no.into(), surface.into(), stems.into()]
 }
 
-/// For PostgreSQL: the number of a message, and its words as they are (marked `w`) and their stems (`s`) with their places, as
-/// a `tsvector` is written. It counts places up to 16,383; what follows stands at the last one. Between title and body a place is
-/// left empty, lest a phrase begin in the one and end in the other.
+/// For PostgreSQL: the number of a message, and its words as written (marked `w`) and stemmed (`s`) with their
+/// positions, in `tsvector` notation. Positions end at 16,383; later words all get the last one. One position is left
+/// empty between title and body, so that no phrase spans both.
 fn vector((no, client_no, title, body): &Waiting) -> [Value<'static>; 2] {
     let mark = mark(*client_no);
     let mut vector = String::with_capacity((title.len() + body.len()) * 4);
@@ -218,8 +218,8 @@ fn vector((no, client_no, title, body): &Waiting) -> [Value<'static>; 2] {
     [no.into(), vector.into()]
 }
 
-/// A word as PostgreSQL's index has it: of its kind, with its client's mark. It takes 2,046 bytes at most; what agrees so
-/// far is the same word.
+/// A word in PostgreSQL's index: its kind, its client's mark, the word. It may have 2,046 bytes; words equal up to
+/// there are the same word.
 fn lexeme(kind: char, mark: &str, word: &str) -> String {
     let mut end = word.len().min(1_000);
     while !word.is_char_boundary(end) {
@@ -230,7 +230,7 @@ fn lexeme(kind: char, mark: &str, word: &str) -> String {
 
 /// The words of a query's terms as the index's expression, joined by `operator` (`and` or `or`); `None` without terms.
 ///
-/// Words are letters and digits only, so that nothing in them could end a string.
+/// Words are letters and digits only, so nothing in them can end a string.
 pub(in crate::store) fn expression(
     engine: Engine,
     client_no: ClientNo,

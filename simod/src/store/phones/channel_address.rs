@@ -1,4 +1,4 @@
-//! The way to a phone, and what follows when it changes.
+//! The way to a phone, and the consequences of a change.
 
 use simo_common::{
     delivery::{DeliveryState, Reason},
@@ -23,22 +23,22 @@ pub struct Way {
     pub channel: ChannelKind,
     /// The provider's address of the phone, where the channel has one.
     pub address: Option<Address>,
-    /// What of it no other phone may have, of whichever client.
+    /// The part of the address that no other phone of any client may have.
     pub endpoint: Option<String>,
-    /// What the phone's person reads.
+    /// The language of the phone's person.
     pub lang: Lang,
-    /// Whether the phone shows notifications, if it says so.
+    /// Whether the phone shows notifications, if it reports it.
     pub notifications: Option<bool>,
 }
 
 impl Store {
-    /// Stores a new way to a phone: its quarantine ends, and what waits goes the new way at once; a stream also gets
-    /// what went the old way without a receipt. The way that is known already is a sign of life, and may say anew whether
+    /// Stores a new way to a phone: its quarantine ends, and waiting pushes use the new way at once; a stream also gets
+    /// those that went the old way without a receipt. Reporting the known way is a sign of life, and may update whether
     /// notifications are shown.
     pub async fn change_way(&self, phone: &DeviceCaller, way: &Way) -> Result<()> {
         let mut races = Races::default();
         loop {
-            // Another phone may come with the same endpoint.
+            // Another phone may use the same endpoint at the same time.
             let changed = self.change_way_once(phone, way).await;
             if !races.lost(&changed) {
                 return changed;
@@ -95,16 +95,16 @@ impl Store {
         .execute(&mut tx)
         .await?;
         if way.channel.is_pulled() {
-            // It gets everything without a receipt, so also what the provider took for this phone, or could not bring to it.
-            // Only what nobody has confirmed: a message that is seen needs no second way.
+            // It gets everything without a receipt, including pushes that the provider accepted for this phone or could
+            // not deliver. Only unconfirmed ones: a message that was seen needs no second way.
             push_again(&mut tx, phone, &unconfirmed, way.channel, now).await?;
         }
         tx.commit().await
     }
 }
 
-/// The messages that nobody has confirmed, and that may still arrive. Their deliveries are taken first, and in their order,
-/// as receipts and results take them: pushes come after them.
+/// The unconfirmed messages that may still arrive. Their deliveries are locked first and in order, like receipts and
+/// results do; pushes come after them.
 pub(in crate::store) async fn unconfirmed(
     tx: &mut Write,
     client_no: ClientNo,
@@ -131,7 +131,7 @@ pub(in crate::store) async fn unconfirmed(
     .await?)
 }
 
-/// Keeps the way to a phone that it has from now on, and its name.
+/// Stores the phone's new way and name.
 pub(super) async fn keep_way(
     tx: &mut Write,
     client_no: ClientNo,
@@ -150,7 +150,7 @@ pub(super) async fn keep_way(
     Ok(())
 }
 
-/// A phone says the way that is known.
+/// A phone reports the way that is already known.
 async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64) -> Result<()> {
     query(
         "update device set seen_at = $3, notifications = coalesce($4, notifications), lang = $6
@@ -169,8 +169,8 @@ async fn sign_of_life(tx: &mut Write, phone: &DeviceCaller, way: &Way, now: i64)
     Ok(())
 }
 
-/// Messages that are being accepted for the employee come before what follows, or after it: none makes a push for a
-/// way that his phone has just left.
+/// Orders messages being accepted for the employee before or after this: none makes a push for a way that the phone has
+/// just left.
 async fn lock_employee(tx: &mut Write, client_no: ClientNo, employee_no: EmployeeNo) -> Result<()> {
     let lock = tx.locked("employee");
     query(format!("select no from employee where client_no = $1 and no = $2{lock}"))
@@ -181,7 +181,8 @@ async fn lock_employee(tx: &mut Write, client_no: ClientNo, employee_no: Employe
     Ok(())
 }
 
-/// Whether the phone is in use, and stays so until our transaction ends: one that was replaced just now replaces nobody.
+/// Whether the phone is in use, and stays so until our transaction ends: a phone that was just replaced must not
+/// replace another.
 async fn is_in_use(tx: &mut Write, phone: &DeviceCaller) -> Result<bool> {
     let lock = tx.locked("device");
     let found: Option<DeviceNo> = query_scalar(format!(
@@ -194,9 +195,9 @@ async fn is_in_use(tx: &mut Write, phone: &DeviceCaller) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// An address belongs to one device of a client: whichever said so last. Another client's device may have it too, for
-/// one app on one phone may serve two employers. An endpoint belongs to one device of all: a browser has one subscription,
-/// and who gets a phone after somebody else must not read what comes for him.
+/// An address belongs to one device of a client: the last to report it. Another client's device may have it too,
+/// because one app on one phone may serve two employers. An endpoint belongs to one device of all clients: a browser
+/// has one subscription, and the next user of a phone must not read the previous user's messages.
 pub(super) async fn retire_namesakes(
     tx: &mut Write,
     client_no: ClientNo,

@@ -1,4 +1,4 @@
-//! Devices, as administrators see them: invited, listed, removed. Pairing is the phone's side.
+//! Devices as administrators see them: invited, listed, removed. Pairing is the phone's side.
 
 use simo_common::{api::people::Device, delivery::Reason, time, time::HOUR, token};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use super::{channel_address::keep_way, retire_device::retire};
 use crate::channel::ChannelKind;
 use crate::store::{
     ClientNo, DeviceNo, EmployeeNo, Error, Listing, Result, Rows, Store,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Conn, Row, query, query_as, query_scalar},
     directory::{blocking::refuse_blocked, by_name::live_employee},
     list::page,
@@ -69,7 +69,7 @@ impl Store {
         device(&mut *self.read().await?, client_no, id).await
     }
 
-    /// Makes a pairing code for an employee; returns it with the time at which it stops working.
+    /// Makes a pairing code for an employee; returns it with its expiry.
     pub async fn invite(
         &self,
         client_no: ClientNo,
@@ -100,13 +100,13 @@ impl Store {
         .execute(&mut tx)
         .await?;
         let until = serde_json::json!({ "expires_at": time::from_us(expires_at) });
-        let change = Change::new("device.invite", personnel_no).about(personnel_no);
+        let change = AuditChange::new("device.invite", personnel_no).about(personnel_no);
         tx.record(client_no, change.after(&until));
         tx.commit().await?;
         Ok((code, expires_at))
     }
 
-    /// Calls a device otherwise, also in history; a story goes on saying what it was called then.
+    /// Renames a device, also in history; a story keeps showing its name at the time.
     pub async fn rename_device(&self, client_no: ClientNo, id: Uuid, name: &str) -> Result<Device> {
         let mut tx = self.write().await?;
         let before = device(&mut tx, client_no, id).await?;
@@ -125,7 +125,7 @@ impl Store {
         Ok(after)
     }
 
-    /// Retires a device, with its token; one that is retired already stays so.
+    /// Retires a device and its token; a retired one stays as it is.
     pub async fn remove_device(&self, client_no: ClientNo, id: Uuid) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -141,7 +141,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// The devices of a channel that are in use, for the share that may die.
+    /// The number of devices of a channel in use, to which the share that may die relates.
     pub async fn count_devices(&self, channel: ChannelKind) -> Result<u64> {
         let count: i64 = query_scalar(
             "select count(*) from device where channel = $1 and retired_at is null and address is not null",
@@ -172,9 +172,9 @@ pub(in crate::store) async fn device(conn: &mut Conn, client_no: ClientNo, id: U
     row.as_ref().map(read_device).transpose()?.ok_or_else(|| Error::not_found("device", id.to_string()))
 }
 
-/// What the audit is told of a change of a device.
-pub(super) fn device_change(action: &'static str, before: Option<&Device>, after: &Device) -> Change {
-    Change::new(action, after.id.to_string()).about(&after.personnel_no).before(&before).after(after)
+/// The audit entry of a change of a device.
+pub(super) fn device_change(action: &'static str, before: Option<&Device>, after: &Device) -> AuditChange {
+    AuditChange::new(action, after.id.to_string()).about(&after.personnel_no).before(&before).after(after)
 }
 
 fn read_device(row: &Row) -> Result<Device> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::store::{
     BatchNo, ClientNo, EmployeeNo, Error, Listing, Result, Rows, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{
         Kind::{Bytes, Whole},
         query, query_scalar,
@@ -19,15 +19,15 @@ use crate::store::{
     list::page,
 };
 
-/// A person who is to be invited.
+/// A person to be invited.
 struct Invited {
     no: EmployeeNo,
     invite: BatchInvite,
 }
 
 impl Store {
-    /// Makes a code for each of the people that `new` names, and keeps them together under `name`. The links of the
-    /// codes are the caller's to make.
+    /// Makes a code for each of the people that `new` names, as a batch called `name`. The caller makes the codes'
+    /// links.
     pub async fn invite_batch(
         &self,
         client_no: ClientNo,
@@ -78,7 +78,7 @@ impl Store {
         let made = serde_json::json!({
             "name": name, "invites": people.len(), "expires_at": from_us(expires_at)
         });
-        tx.record(client_no, Change::new("device.invite-many", batch_id.to_string()).after(&made));
+        tx.record(client_no, AuditChange::new("device.invite-many", batch_id.to_string()).after(&made));
         tx.commit().await?;
         Ok(MadeBatch {
             id: batch_id,
@@ -89,7 +89,7 @@ impl Store {
         })
     }
 
-    /// A page of batches, newest first; those whose codes have all run out only with archived ones.
+    /// A page of batches, newest first; those whose codes have all expired only with archived ones.
     pub async fn invite_batches(
         &self,
         client_no: ClientNo,
@@ -127,7 +127,7 @@ impl Store {
         .await
     }
 
-    /// Withdraws the codes of a batch that were not used; says how many still worked.
+    /// Withdraws the unused codes of a batch; returns how many were still valid.
     pub async fn withdraw_batch(&self, client_no: ClientNo, id: Uuid) -> Result<u64> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
@@ -140,7 +140,7 @@ impl Store {
         if batch_no.is_none() {
             return Err(Error::not_found("batch of invitations", id.to_string()));
         }
-        // They run out now, which instances of earlier versions respect as well.
+        // They expire now, which instances of earlier versions respect as well.
         let withdrawn = query(
             "update invite set withdrawn_at = $3, expires_at = $3
              where client_no = $1 and batch_no = $2 and used_at is null and expires_at > $3",
@@ -151,16 +151,16 @@ impl Store {
         .execute(&mut tx)
         .await?;
         let count = serde_json::json!({ "invites": withdrawn.rows_affected() });
-        tx.record(client_no, Change::new("device.withdraw-invites", id.to_string()).before(&count));
+        tx.record(client_no, AuditChange::new("device.withdraw-invites", id.to_string()).before(&count));
         tx.commit().await?;
         Ok(withdrawn.rows_affected())
     }
 }
 
-/// Who gets a code, by name, and the numbers of those who are blocked.
+/// The people who get a code, by name, and the numbers of those who are blocked.
 async fn invited(tx: &mut Write, client_no: ClientNo, new: &NewBatch) -> Result<(Vec<Invited>, Vec<String>)> {
     let groups = group_nos(tx, client_no, &new.groups).await?;
-    // Whoever is archived or blocked meanwhile is refused when he pairs.
+    // People archived or blocked meanwhile are refused when they pair.
     let rows = query(concat!(
         within!("$1", "select {group} from {rows}"),
         "select e.no, e.personnel_no, e.full_name, e.blocked_at,

@@ -1,4 +1,4 @@
-//! The addresses of a channel's phones, for a channel that knows from them whose they are.
+//! The addresses of a channel's phones, for a channel that recognises its phones by them.
 
 use simo_common::{delivery::Reason, time::HOUR};
 
@@ -10,7 +10,7 @@ use crate::{
 /// An address that is in use, or was reported dead within the last hour.
 #[derive(Debug)]
 pub struct KnownAddress {
-    /// Whose it is.
+    /// Its device.
     pub device_no: DeviceNo,
     /// The address.
     pub address: Address,

@@ -1,4 +1,4 @@
-//! What a phone may know and do of itself, and of the other phones of its person.
+//! A phone's own view of itself and of its person's other phones.
 
 use simo_common::{
     api::device::{OwnChannel, PairedEmployee, PersonsDevice},
@@ -20,23 +20,23 @@ use crate::{
     },
 };
 
-/// A phone, as it is kept.
+/// A phone as it is stored.
 #[derive(Debug, Clone)]
 pub struct OwnPhone {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its platform.
     pub platform: String,
     /// When it was paired.
     pub paired_at: i64,
-    /// Whose it is.
+    /// Its employee.
     pub employee: PairedEmployee,
     /// The way to it.
     pub channel: OwnChannel,
 }
 
 impl Store {
-    /// The phone that asks.
+    /// The asking phone.
     pub async fn own_device(&self, phone: &DeviceCaller) -> Result<OwnPhone> {
         let row = query(
             "select d.name, d.platform, d.paired_at, d.channel, d.endpoint, d.quarantined_at, d.notifications,
@@ -68,7 +68,7 @@ impl Store {
         })
     }
 
-    /// The phones in use of the person whose phone asks, the newest first.
+    /// The phones in use of the asking phone's person, the newest first.
     pub async fn persons_devices(&self, phone: &DeviceCaller) -> Result<Vec<PersonsDevice>> {
         query(
             "select no, id, name, platform, channel, paired_at, seen_at from device

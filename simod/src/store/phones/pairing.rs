@@ -1,4 +1,4 @@
-//! Phones come, and go. The way to those that are there is in `channel_address`.
+//! Pairing and leaving of phones. `channel_address` changes the way to existing ones.
 
 use simo_common::{
     delivery::{DeliveryState, Reason},
@@ -27,59 +27,59 @@ use crate::{
     },
 };
 
-/// A phone that wants to be paired.
+/// A phone to be paired.
 #[derive(Debug, Clone)]
 pub struct NewDevice {
-    /// Of the pairing code, as it was normalised.
+    /// Hash of the pairing code, as it was normalised.
     pub code_hash: [u8; 32],
-    /// Of the code and the phone's own key, where it has one.
+    /// Hash of the code and the phone's own key, where it has one.
     pub key_hash: Option<[u8; 32]>,
     /// The way to it.
     pub way: Way,
-    /// What it calls itself.
+    /// The name it gives itself.
     pub name: String,
-    /// What it is.
+    /// Its platform.
     pub platform: String,
-    /// Of the token that it gets.
+    /// Hash of its new token.
     pub token_hash: [u8; 32],
-    /// What may be shown of that token.
+    /// The visible part of that token.
     pub token_shown: String,
 }
 
-/// What became of a pairing.
+/// The result of a pairing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pairing {
-    /// The phone is the employee's now.
+    /// The phone is paired with the employee.
     Done(PairedDevice),
     /// The code is unknown, used or expired.
     WrongCode,
-    /// Too many unknown codes were looked up in this second: this one was not.
+    /// Too many unknown codes were looked up in this second, so this one was not.
     NextSecond,
     /// The employee is blocked; the code stays as it is.
     Blocked,
 }
 
-/// A paired phone, and whose it is.
+/// A paired phone and its employee.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairedDevice {
     /// The client.
     pub client_no: ClientNo,
     /// The device.
     pub device_id: Uuid,
-    /// How the client knows the employee.
+    /// The employee's personnel number.
     pub personnel_no: String,
     /// The employee's name.
     pub full_name: String,
     /// The client's name.
     pub client: String,
-    /// The language of the phone that the person had before, if there is one.
+    /// The language of the person's previous phone, if there is one.
     pub others_lang: Option<Lang>,
 }
 
-/// Whose code it is that a phone asks about.
+/// The owner of a code that a phone asks about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PreviewedCode {
-    /// This client's, and this person's.
+    /// A valid code of this client and person.
     Known {
         /// The client's name.
         client: String,
@@ -94,10 +94,10 @@ pub enum PreviewedCode {
     Blocked,
 }
 
-/// How long a code that was used brings the phone that used it its token once more.
+/// How long a used code gives the phone that used it a token again.
 const AGAIN_WITHIN: i64 = 10 * MINUTE;
 
-/// What a code that still works stands for.
+/// The person of a valid code.
 struct Invited {
     client_no: ClientNo,
     employee_no: EmployeeNo,
@@ -108,12 +108,12 @@ struct Invited {
 }
 
 impl Store {
-    /// Pairs a phone: the code is used up, another device of the client with the same provider's address is retired, and
-    /// what is still undelivered is queued for the new one.
+    /// Pairs a phone: the code is used up, another device of the client with the same provider's address is retired,
+    /// and undelivered messages are queued for the new one.
     pub async fn pair(&self, new: &NewDevice) -> Result<Pairing> {
         let mut races = Races::default();
         loop {
-            // Another phone may come with the same endpoint.
+            // Another phone may use the same endpoint at the same time.
             let paired = self.pair_once(new).await;
             if !races.lost(&paired) {
                 return paired;
@@ -145,7 +145,7 @@ impl Store {
             .execute(&mut tx)
             .await?;
         if used.rows_affected() == 0 {
-            // Another phone was faster.
+            // Another phone used the code first.
             return Ok(Pairing::WrongCode);
         }
         retire_namesakes(&mut tx, invited.client_no, &new.way, None, now).await?;
@@ -176,7 +176,7 @@ impl Store {
         }))
     }
 
-    /// Whose code it is; it stays unused.
+    /// The owner of a code, which stays unused.
     pub async fn preview_code(&self, code_hash: &[u8; 32]) -> Result<PreviewedCode> {
         let now = self.clock.now();
         let Some(mut tx) = wrong_codes::look_up(self, now).await? else {
@@ -194,7 +194,7 @@ impl Store {
         })
     }
 
-    /// A phone leaves: its token is dead, and what waits for it is closed.
+    /// A phone leaves: its token is revoked, and its waiting pushes are closed.
     pub async fn leave(&self, phone: &DeviceCaller) -> Result<()> {
         let mut tx = self.write().await?;
         let (client_no, id) = (phone.client_no, phone.device_id);
@@ -207,7 +207,7 @@ impl Store {
 }
 
 async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Option<Invited>> {
-    // Whoever archives the employee now must see the device that follows, to retire it.
+    // A concurrent archiving of the employee must see the new device, to retire it.
     let lock = tx.locked("i, e");
     let row = query(format!(
         "select i.client_no, i.employee_no, e.personnel_no, e.full_name, e.blocked_at, c.name
@@ -231,7 +231,7 @@ async fn invited(tx: &mut Write, code_hash: &[u8; 32], now: i64) -> Result<Optio
     }))
 }
 
-/// A phone that paired just now, and did not get the answer: its device gets another token.
+/// A phone that has just paired, and did not get the answer: its device gets another token.
 async fn pair_again(tx: &mut Write, new: &NewDevice, now: i64) -> Result<Option<PairedDevice>> {
     let Some(key_hash) = new.key_hash else { return Ok(None) };
     let lock = tx.locked("d, e");
@@ -324,8 +324,8 @@ async fn insert_token(
     Ok(())
 }
 
-/// What waited for a first device goes to the new one. A stream gets everything without a receipt, so also what a
-/// provider took for another device and nobody confirmed.
+/// Messages that waited for a first device go to the new one. A stream gets everything without a receipt, including
+/// pushes that a provider accepted for another device and no phone confirmed.
 async fn queue_open_deliveries(
     tx: &mut Write,
     invited: &Invited,

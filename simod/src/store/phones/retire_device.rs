@@ -1,4 +1,4 @@
-//! Phones go out of use for good: one that left, was removed or replaced, or whose address is dead.
+//! Retires phones for good: those that left, were removed or replaced, or whose address is dead.
 
 use simo_common::{
     delivery::Reason,
@@ -15,7 +15,8 @@ use crate::store::{
     queue::close::end_pushes_of_device,
 };
 
-/// Retires a device with its token, and closes at once what waits for it; `false` when it is retired already, or not there.
+/// Retires a device with its token, and closes its waiting pushes at once; `false` when it is retired already, or does
+/// not exist.
 pub(in crate::store) async fn retire(
     tx: &mut Write,
     client_no: ClientNo,
@@ -31,7 +32,7 @@ pub(in crate::store) async fn retire(
     Ok(true)
 }
 
-/// Takes a device out of use for good, with its token; its open pushes are closed when they come due. Returns whose it was.
+/// Retires a device with its token; its open pushes are closed when they come due. Returns its employee.
 pub(in crate::store) async fn retire_device(
     tx: &mut Write,
     client_no: ClientNo,
@@ -63,7 +64,7 @@ pub(in crate::store) async fn retire_device(
     Ok(owner)
 }
 
-/// No delivery that was accepted earlier is still open.
+/// No delivery accepted earlier is still open.
 pub(in crate::store) fn oldest_open(now: i64) -> i64 {
     now - limits::TTL_SECONDS * SECOND - HOUR
 }

@@ -16,7 +16,7 @@ use crate::store::{
 
 impl Store {
     /// A page of the phones that have not been in contact since `since`, are quarantined or show nothing, and of the
-    /// people without a phone; by employee. Archived and blocked people are left out: they are to receive nothing.
+    /// people without a phone; by employee. Archived and blocked people are left out: they are not to receive anything.
     pub async fn silent_phones(
         &self,
         client_no: ClientNo,

@@ -1,5 +1,5 @@
-//! The address at which browsers know the app. At another one it is another app to them: icon, permission, messages and
-//! subscription stay at the old one.
+//! The address under which browsers know the app. Under another one it is another app to them: icon, permission,
+//! messages and subscription stay with the old one.
 
 use crate::store::{
     Result, Store,
@@ -8,22 +8,22 @@ use crate::store::{
 };
 
 const ORIGIN: &str = "web_origin";
-/// When it was changed last, in microseconds.
+/// Time of the last change, in microseconds.
 const CHANGED_AT: &str = "web_origin_changed_at";
 
-/// Where browsers know the app.
+/// The web app's address, and its browsers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebOrigin {
-    /// The `public_url` with which the first of them was paired, or what took its place.
+    /// The `public_url` with which the first of them was paired, or its replacement.
     pub url: String,
     /// Paired browsers.
     pub phones: u64,
-    /// Those of them that were paired before the address was changed: they have to be paired anew.
+    /// Those of them that were paired before the address changed: they have to be paired anew.
     pub left_behind: u64,
 }
 
 impl Store {
-    /// Where browsers know the app; `None` before the first of them.
+    /// The app's address; `None` before the first browser.
     pub async fn web_origin(&self) -> Result<Option<WebOrigin>> {
         let row = query(
             "select o.value as url, count(d.no) as phones,
@@ -46,14 +46,14 @@ impl Store {
         }))
     }
 
-    /// Keeps the address at which the first browser was paired.
+    /// Stores the address at which the first browser was paired.
     pub async fn keep_web_origin(&self, url: &str) -> Result<()> {
         let mut tx = self.write().await?;
         keep_fact(&mut tx, ORIGIN, url).await?;
         tx.commit().await
     }
 
-    /// Changes it, and leaves behind the browsers that know the old one.
+    /// Changes the address; browsers that know the old one are left behind.
     pub async fn change_web_origin(&self, url: &str) -> Result<()> {
         let now = self.clock().now().to_string();
         let mut tx = self.write().await?;

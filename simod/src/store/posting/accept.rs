@@ -1,7 +1,7 @@
-//! Taking messages in: one transaction for a batch, which joins the live tokens, decides every audience, and stores
+//! Accepting messages: one transaction for a batch, which joins the live tokens, decides every audience, and stores
 //! messages with their deliveries and pushes (small audiences) or their frozen audience (large ones).
 //!
-//! Every statement takes the whole batch: crossing to SQLite's thread once per row would be ten times slower.
+//! Every statement takes the whole batch: one trip to SQLite's thread per row would be ten times slower.
 
 mod budget;
 mod decide;
@@ -33,7 +33,7 @@ use self::{
 };
 pub(in crate::store) use self::{
     decide::audiences,
-    insert::{Origin, insert_deliveries, insert_pushes, part_rows},
+    insert::{MessageSource, insert_deliveries, insert_pushes, part_rows},
     load::{Question, TopicName},
 };
 use super::audience::Audience;
@@ -46,24 +46,24 @@ struct Item<'a> {
     no: MessageNo,
     id: Uuid,
     times: Times,
-    /// What is wrong with its times: it is refused, unless it repeats one that was accepted when they were right.
+    /// Mistakes in its times: it is refused, unless it repeats one that was accepted when they were right.
     untimely: Vec<(String, Text)>,
     topic_no: Option<TopicNo>,
     priority: Priority,
-    /// Whom the topic says that it is for, where it says nothing itself.
+    /// The topic's default recipients, if the message names none.
     usual: Option<Recipients>,
     audience: Audience,
     unknown: Vec<String>,
 }
 
-/// What becomes of the others when an item is refused.
+/// What happens to the other items when one is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OnRefusal {
     StoreTheRest,
     StoreNothing,
 }
 
-/// Where an item stands between two steps.
+/// State of an item between two steps.
 enum Slot<'a> {
     /// Still on its way.
     Open(Box<Item<'a>>),
@@ -80,13 +80,13 @@ impl Slot<'_> {
 }
 
 impl Store {
-    /// [`Store::accept`], but a fault that one item causes does not touch the others: the batch is halved until the bad item
-    /// stands alone.
+    /// [`Store::accept`], but a fault of one item does not affect the others: the batch is halved until the bad item is
+    /// alone.
     pub async fn accept_each(
         &self,
         mut batch: Vec<Incoming>,
     ) -> Vec<std::result::Result<Accepted, Arc<Error>>> {
-        // A key that another instance has taken is known when the batch is tried again.
+        // When the batch is retried, a key taken by another instance is visible.
         let mut races = Races::default();
         let taken = loop {
             let taken = self.accept(&batch).await;
@@ -110,19 +110,19 @@ impl Store {
         }
     }
 
-    /// Takes in a batch in one transaction. It is on disk when [`Store::on_disk`] has returned; nobody may be answered
-    /// before that.
+    /// Accepts a batch in one transaction. It is on disk when [`Store::on_disk`] has returned; no caller may be
+    /// answered before that.
     ///
     /// # Errors
-    /// What the database says; then nothing of the batch was stored.
+    /// A database error; then nothing of the batch was stored.
     pub async fn accept(&self, batch: &[Incoming]) -> Result<Vec<Accepted>> {
         self.take_in(batch, OnRefusal::StoreTheRest).await
     }
 
-    /// [`Store::accept`], but when anything of the batch is refused, nothing of it is stored.
+    /// [`Store::accept`], but if anything in the batch is refused, nothing of it is stored.
     ///
     /// # Errors
-    /// What the database says; then nothing of the batch was stored.
+    /// A database error; then nothing of the batch was stored.
     pub async fn accept_together(&self, batch: &[Incoming]) -> Result<Vec<Accepted>> {
         let mut races = Races::default();
         loop {
@@ -185,7 +185,7 @@ impl Store {
         let has_repeats =
             answers.iter().any(|accepted| accepted.answer.as_ref().is_ok_and(|posted| posted.duplicate));
         if stored.is_empty() && !keys.has_bound() {
-            // Whoever repeats what had no answer is told that it is stored: then it has to be.
+            // A repeat of an unanswered post is told that the message is stored, so it has to be.
             if has_repeats {
                 tx.confirm_what_was_read().await?;
             }
@@ -199,7 +199,7 @@ impl Store {
     }
 }
 
-/// Checks what the sender's settings decide.
+/// Makes the checks that depend on the sender's settings.
 fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, no: MessageNo, now: i64) -> Slot<'a> {
     let draft = &incoming.draft;
     if let Some(refusal) = sender.limits.refuse(draft.topic.as_deref(), incoming.from) {
@@ -227,7 +227,7 @@ fn open<'a>(incoming: &'a Incoming, sender: &Arc<Sender>, no: MessageNo, now: i6
     }))
 }
 
-/// Refuses what is new and comes at the wrong time.
+/// Refuses new messages whose times are wrong.
 fn refuse_untimely(slots: &mut [Slot<'_>]) {
     for slot in slots {
         if let Slot::Open(item) = slot
@@ -259,7 +259,7 @@ async fn decide_audiences(tx: &mut crate::store::Write, slots: &mut [Slot<'_>], 
                 let draft = &item.incoming.draft;
                 item.topic_no = decided.topic_no;
                 item.priority = draft.priority.or(decided.priority).unwrap_or_default();
-                // What the topic says when it comes due counts for a scheduled one.
+                // For a scheduled message, the topic's defaults when it comes due count.
                 item.usual = decided.usual.filter(|_| item.times.send_at.is_none());
                 item.audience = decided.audience;
                 item.unknown = decided.unknown;
@@ -270,7 +270,7 @@ async fn decide_audiences(tx: &mut crate::store::Write, slots: &mut [Slot<'_>], 
     Ok(())
 }
 
-/// Refuses what reaches nobody and what goes beyond its request's budget, and lets the first with a key win.
+/// Refuses messages that reach no one or exceed their request's budget, and lets the first with a key win.
 fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
     let mut charges = Charges::default();
     for (place, slot) in slots.iter_mut().enumerate() {
@@ -307,7 +307,7 @@ fn refuse_and_charge(slots: &mut [Slot<'_>], keys: &mut Keys) -> Charges {
     charges
 }
 
-/// The answers, in the batch's order; whoever lost to an earlier item with the same key gets the winner's.
+/// The answers, in the batch's order; an item that lost to an earlier one with the same key gets the winner's.
 fn answers(slots: &[Slot<'_>], keys: &Keys) -> Vec<Accepted> {
     let mut results: Vec<Accepted> = Vec::with_capacity(slots.len());
     for (place, slot) in slots.iter().enumerate() {

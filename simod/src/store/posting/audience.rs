@@ -1,7 +1,7 @@
-//! Who receives a message: pure, over sets of employees.
+//! Decides who receives a message: pure, over sets of employees.
 //!
-//! Employees are small numbers within their client (`employee.no`), sets of them are Roaring bitmaps. The same
-//! decision serves a message to one person and one to a hundred thousand.
+//! Employees are small numbers within their client (`employee.no`), sets of them are Roaring bitmaps. The same decision
+//! serves a message to one person and one to a hundred thousand.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use simo_common::{
     delivery::{Outcome, Reason},
 };
 
-/// Employees who belong together, archived ones left out, and what matters of them.
+/// Employees of a group or client, without archived ones, and their relevant properties.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct People {
-    /// Who they are.
+    /// All of them.
     pub members: RoaringBitmap,
     /// Those of them who are blocked.
     pub blocked: RoaringBitmap,
@@ -24,14 +24,13 @@ pub(in crate::store) struct People {
 }
 
 impl People {
-    /// With others.
     pub(in crate::store) fn join(&mut self, others: &Self) {
         self.members |= &others.members;
         self.blocked |= &others.blocked;
         self.without_device |= &others.without_device;
     }
 
-    /// Those of them who are among these.
+    /// The subset that is among these.
     pub(in crate::store) fn among(&self, some: &RoaringBitmap) -> Self {
         Self {
             members: &self.members & some,
@@ -40,7 +39,6 @@ impl People {
         }
     }
 
-    /// With one more.
     pub(in crate::store) fn add(&mut self, employee_no: EmployeeNo, blocked: bool, has_device: bool) {
         let place = employee_no.place();
         self.members.insert(place);
@@ -53,13 +51,12 @@ impl People {
     }
 }
 
-/// What a message was addressed to.
+/// The kind of recipient that a message was addressed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
 pub(in crate::store) enum TargetKind {
     /// Employees by personnel number.
     Employee = 1,
-    /// A group.
     Group = 2,
     /// Everyone of the client.
     Everyone = 3,
@@ -70,7 +67,7 @@ pub(in crate::store) enum TargetKind {
 impl TargetKind {
     const ALL: [Self; 4] = [Self::Employee, Self::Group, Self::Everyone, Self::Grant];
 
-    /// The number that the database stores.
+    /// The stored number.
     pub(in crate::store) fn number(self) -> i64 {
         self as i64
     }
@@ -90,13 +87,12 @@ impl TargetKind {
         }
     }
 
-    /// Whether a denial is kept per person: for people who were named, or are in a named group.
+    /// Whether denials are stored per person: for people who were named, or are in a named group.
     fn keeps_denials(self) -> bool {
         matches!(self, Self::Employee | Self::Group)
     }
 }
 
-/// One target of a message.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Target {
     pub kind: TargetKind,
@@ -105,19 +101,17 @@ pub(in crate::store) struct Target {
     pub people: Arc<People>,
 }
 
-/// Whose grant lets somebody in.
+/// The holder of the grant that admits a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum LetIn {
-    /// Everyone's.
     Everyone,
-    /// A group's.
     Group(GroupNo),
-    /// His own.
+    /// The employee's own.
     Himself,
 }
 
 impl LetIn {
-    /// The number that the database stores.
+    /// The stored number.
     pub(in crate::store) fn number(self) -> i64 {
         match self {
             Self::Everyone => 0,
@@ -126,7 +120,7 @@ impl LetIn {
         }
     }
 
-    /// Whose grant is stored as `number`.
+    /// The holder stored as `number`.
     #[expect(clippy::unnecessary_wraps, reason = "numbers of other codes may stand for nothing")]
     pub(in crate::store) fn from_number(number: i64) -> Option<Self> {
         Some(match number {
@@ -137,29 +131,27 @@ impl LetIn {
     }
 }
 
-/// One grant of a topic.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Grant {
     pub to: LetIn,
-    /// Whom it lets in; `None`: everyone.
+    /// People it admits; `None`: everyone.
     pub members: Option<Arc<RoaringBitmap>>,
 }
 
-/// What lets people in.
+/// The access rule of a message.
 #[derive(Debug, Clone)]
 pub(in crate::store) enum Access {
-    /// A personal message: whoever is named.
+    /// A personal message: everyone who is named.
     Open,
-    /// The grants of a topic.
     Granted {
-        /// Those that count now, the preferred reason first.
+        /// Those in effect now, the preferred reason first.
         grants: Vec<Grant>,
-        /// Whom grants would let in at another time: told from those who hold none.
+        /// People with grants at another time: distinguished from people without any.
         at_other_times: RoaringBitmap,
     },
 }
 
-/// Employees with one reason for receiving a message, or for not receiving it.
+/// Employees with the same reason for receiving a message, or for not receiving it.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::store) struct Part {
     /// How and why their deliveries end at once; `None`: they receive it.
@@ -170,7 +162,7 @@ pub(in crate::store) struct Part {
     pub members: RoaringBitmap,
 }
 
-/// Who receives a message, in disjoint parts, and who does not.
+/// The recipients of a message, in disjoint parts, and those who do not receive it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::store) struct Audience {
     pub parts: Vec<Part>,
@@ -185,7 +177,7 @@ impl Audience {
         self.parts.iter().map(|part| part.members.len()).sum()
     }
 
-    /// Its numbers, for the answer.
+    /// Its recipient counts, for the answer.
     pub(in crate::store) fn counts(&self, unknown: Vec<String>) -> RecipientCounts {
         RecipientCounts {
             accepted: self.accepted,
@@ -197,7 +189,7 @@ impl Audience {
     }
 }
 
-/// Decides who receives a message. Who is in several targets counts for the first; of several grants the first counts.
+/// Decides who receives a message. For people in several targets the first one counts; of several grants the first.
 pub(in crate::store) fn decide(targets: &[Target], access: &Access) -> Audience {
     let mut audience = Audience::default();
     let mut seen = RoaringBitmap::new();

@@ -1,5 +1,5 @@
-//! Expanding frozen audiences into deliveries and pushes, in idempotent steps short enough that nobody waits long for
-//! the writer.
+//! Expands frozen audiences into deliveries and pushes, in idempotent steps short enough not to hold the writer for
+//! long.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use simo_common::delivery::{Outcome, Reason};
 
 use super::{
-    accept::{Origin, insert_deliveries, insert_pushes, part_rows},
+    accept::{MessageSource, insert_deliveries, insert_pushes, part_rows},
     audience::Part,
 };
 use crate::store::{
@@ -30,7 +30,7 @@ impl Default for Stride {
 }
 
 impl Stride {
-    /// After a step that took so long: halve or grow towards [`STEP`].
+    /// Halves it, or grows it towards [`STEP`], after a step of this duration.
     fn adapt(&mut self, took: Duration) {
         if took > STEP {
             self.0 = (self.0 / 2).max(50);
@@ -40,12 +40,11 @@ impl Stride {
     }
 }
 
-/// Parts that one step takes: finding the next ones looks at all that wait.
+/// Parts per step: finding the next ones reads all waiting parts.
 const PARTS: i64 = 128;
 
-/// A part to expand.
 struct Pending {
-    origin: Origin,
+    origin: MessageSource,
     number: i64,
     part: Part,
     canceled: bool,
@@ -53,7 +52,7 @@ struct Pending {
 }
 
 impl Store {
-    /// Expands the next pieces of a client's frozen audiences, the clients in turn. Returns whether there was one.
+    /// Expands the next pieces of frozen audiences, client by client in turn. Returns whether there were any.
     pub async fn expand_step(&self, stride: &mut Stride) -> Result<bool> {
         let Some(client_no) = self.next_client_to_expand().await? else {
             return Ok(false);
@@ -63,7 +62,7 @@ impl Store {
         let now = self.clock.now();
         let parts = next_parts(&mut tx, client_no).await?;
         if parts.is_empty() {
-            // Other instances have them in hand, or they are done.
+            // Other instances are working on them, or they are done.
             return Ok(false);
         }
         let mut left = stride.0;
@@ -101,7 +100,7 @@ impl Store {
         }
         insert_deliveries(&mut tx, deliveries).await?;
         insert_pushes(&mut tx, pushes).await?;
-        // The rows of the people are ours since their deliveries were made: nobody blocks or unblocks them meanwhile.
+        // We hold the people's rows since making their deliveries: they cannot be blocked or unblocked meanwhile.
         let blocked = blocked(&mut tx, client_no).await?;
         let held = waiting.iter().filter(|(_, place)| blocked.contains(*place));
         let held: Vec<_> =
@@ -115,7 +114,7 @@ impl Store {
         .over([("message", Whole), ("part", Whole)], done)
         .execute(&mut tx)
         .await?;
-        // What a power failure takes is made again; no push leaves before it is on disk.
+        // Rows lost in a power failure are made again; no push is sent before it is on disk.
         tx.commit_unsynced().await?;
         stride.adapt(started.elapsed());
         Ok(true)
@@ -135,7 +134,8 @@ impl Store {
     }
 }
 
-/// Who is blocked now. Some may have been blocked after the audience was decided: they get the message when they are unblocked.
+/// The people blocked now. Some may have been blocked after the audience was decided: they get the message when they
+/// are unblocked.
 async fn blocked(tx: &mut crate::store::Write, client_no: ClientNo) -> Result<RoaringBitmap> {
     let blocked: Vec<u32> = query_scalar(
         "select no from employee indexed by employee_blocked
@@ -150,7 +150,7 @@ async fn blocked(tx: &mut crate::store::Write, client_no: ClientNo) -> Result<Ro
 /// The most urgent, then oldest parts of a client's frozen audiences.
 async fn next_parts(tx: &mut crate::store::Write, client_no: ClientNo) -> Result<Vec<Pending>> {
     let skip = tx.skip_locked("a");
-    // Who cancels the message waits until the deliveries of this step are there to be closed.
+    // A cancel of the message waits until this step's deliveries exist and can be closed.
     let share = tx.shared("m");
     let rows = query(format!(
         "select a.message_no, a.part, a.reason, a.target, a.target_no, a.let_in, a.members,
@@ -177,7 +177,7 @@ fn read_part(client_no: ClientNo, row: &Row) -> Result<Pending> {
         .map_err(|error| crate::store::Error::Internal(sqlx::Error::Decode(Box::new(error))))?;
     let denied: Option<Reason> = row.try_get("reason")?;
     Ok(Pending {
-        origin: Origin {
+        origin: MessageSource {
             client_no,
             message_no: row.try_get("message_no")?,
             expires_at: row.try_get("expires_at")?,

@@ -1,4 +1,4 @@
-//! Canceling a message: at once for what is not yet on its way, step by step for its deliveries.
+//! Canceling a message: at once for pushes not yet on their way, step by step for its deliveries.
 
 use simo_common::{
     api::message::Canceled,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::store::{
     AcsNo, ClientNo, EmployeeNo, Error, MessageNo, Result, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{query, query_as, query_scalar},
     feed::{Happened, add_message_events},
 };
@@ -22,8 +22,8 @@ use crate::store::{
 const CLOSED_AT_ONCE: i64 = 500;
 
 impl Store {
-    /// Cancels a message of a client (and, if given, of one ACS). From the moment this begins no push of it is claimed, and
-    /// what was claimed before is waited for; canceling twice changes nothing more.
+    /// Cancels a message of a client (and, if given, of one ACS). From the start of this call none of its pushes is
+    /// claimed, and those claimed before are waited for; canceling twice has no further effect.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such message.
@@ -35,7 +35,7 @@ impl Store {
     ) -> Result<Canceled> {
         let now = self.clock.now();
         let mut tx = self.write().await?;
-        // One that comes due just now gets another number.
+        // A scheduled message that comes due now gets another number.
         let lock = tx.locked("message");
         let found: Option<(MessageNo, bool)> = query_as(format!(
             "select no, canceled_at is not null from message
@@ -71,7 +71,7 @@ impl Store {
         .bind(Outcome::Canceled)
         .fetch_one(&mut *self.read().await?)
         .await?;
-        // Deliveries of a large audience that are still to be made will be made canceled.
+        // Deliveries of a large audience that are not made yet will be made canceled.
         let waiting: i64 = query_scalar(
             "select count(*) from audience where client_no = $1 and message_no = $2 and reason is null",
         )
@@ -92,15 +92,14 @@ impl Store {
     }
 }
 
-/// Which message is canceled.
 pub(in crate::store) struct Which {
     pub(in crate::store) client_no: ClientNo,
     pub(in crate::store) no: MessageNo,
     pub(in crate::store) id: Uuid,
 }
 
-/// Writes down that a message is canceled, and why when nobody asked for it; nothing when another instance canceled it just
-/// now.
+/// Records that a message is canceled, and why if it was not by request; does nothing when another instance has just
+/// canceled it.
 pub(in crate::store) async fn end(
     tx: &mut Write,
     which: &Which,
@@ -123,7 +122,7 @@ pub(in crate::store) async fn end(
     let canceled = std::iter::once((which.client_no, which.no));
     add_message_events(tx, canceled, Happened::Canceled, now).await?;
     duty::begin(tx, which.client_no, std::iter::once(Duty::Cancel(which.no)), now).await?;
-    let change = Change::new("message.cancel", which.id.to_string());
+    let change = AuditChange::new("message.cancel", which.id.to_string());
     let change = match reason {
         Some(reason) => change.after(&serde_json::json!({ "reason": reason.as_str() })),
         None => change,

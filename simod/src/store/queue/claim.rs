@@ -1,4 +1,4 @@
-//! The statements that claim pushes, and what they answer.
+//! The statements that claim pushes, and their results.
 
 use std::{sync::LazyLock, time::Instant};
 
@@ -15,7 +15,7 @@ use crate::{
     store::{ClientNo, Result, db::engine::Row},
 };
 
-/// What a channel must know of the pushes `due`. Their rows stand in for `{}`.
+/// The data that a channel needs of the pushes `due`. `{}` is replaced by their rows.
 const CLAIMED: &str = "select due.claim, m.id as message_id, p.message_no, p.employee_no, p.device_no, p.step, p.tries, p.urgency,
             m.title, m.body, m.data, m.require_ack, m.accepted_at, m.expires_at, m.canceled_at, t.slug as topic,
             t.name as topic_name, a.name as acs, c.name as client, d.address, d.way_no, d.quarantined_at, d.retired_at, p.channel <> d.channel as moved,
@@ -29,24 +29,24 @@ const CLAIMED: &str = "select due.claim, m.id as message_id, p.message_no, p.emp
        and d.client_no = p.client_no and d.no = p.device_no
        and e.client_no = p.client_no and e.no = p.employee_no";
 
-/// What counts as due, and the times that it is judged by.
+/// Defines which pushes are due, and at what times.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Due {
     pub(super) now: i64,
-    /// By which messages expire.
+    /// The time by which messages expire.
     pub(super) settled: i64,
-    /// Whether the clock was later before: then what waits may be due at a time that was one then.
+    /// Whether the clock was later before: then a push may be due at a time that was reached then.
     pub(super) is_repeated: bool,
 }
 
 impl Due {
-    /// The statement that goes by it.
+    /// The statement for this case.
     pub(super) fn of(self, text: &Text) -> &str {
         if self.is_repeated { &text.repeated } else { &text.usual }
     }
 }
 
-/// A statement that asks what is due at `$N`: as usual, and where times repeat.
+/// A statement for pushes due at `$N`: the usual one, and one for repeated times.
 pub(super) struct Text {
     usual: String,
     repeated: String,
@@ -55,7 +55,8 @@ pub(super) struct Text {
 impl Text {
     fn new(make: impl Fn(&str) -> String, now: &str) -> Self {
         let usual = format!("due_at <= {now}");
-        // A push waits from its last try on, or not at all. What was to wait from a time that has not come yet, has waited.
+        // A push waits from its last try on, or not at all. One that would wait from a time still to come has waited
+        // already.
         let repeated = format!(
             "({usual} or last_tried_at is null or last_tried_at > {now} or due_at - last_tried_at > {LONGEST_WAIT})"
         );
@@ -63,10 +64,10 @@ impl Text {
     }
 }
 
-/// No push waits longer: a provider may ask for a day, and is given up to a half more.
+/// No push waits longer: a provider may ask for a day, plus up to half of that.
 const LONGEST_WAIT: i64 = DAY + DAY / 2;
 
-/// The clients that have due pushes, and whether there are other clients.
+/// The clients with due pushes, and whether there are other clients.
 pub(super) static CLIENTS: LazyLock<Text> = LazyLock::new(|| {
     let clients = |due: &str| {
         format!(
@@ -79,8 +80,8 @@ pub(super) static CLIENTS: LazyLock<Text> = LazyLock::new(|| {
     Text::new(clients, "$2")
 });
 
-/// The due pushes of one client that we do not hold: a short seek per urgency, so that a long queue of retries in the
-/// future or of less urgent ones is never read.
+/// The due pushes of one client that we have not claimed: a short seek per urgency, so that a long queue of future
+/// retries or of less urgent pushes is never read.
 pub(super) static CLAIM_IN_MEMORY: LazyLock<Text> = LazyLock::new(|| Text::new(claim_in_memory, "$3"));
 
 fn claim_in_memory(due: &str) -> String {
@@ -100,7 +101,7 @@ fn claim_in_memory(due: &str) -> String {
     CLAIMED.replace("{}", &due)
 }
 
-/// The same, written down in the rows: what another instance is claiming is left to it.
+/// The same, claimed in the rows: pushes that another instance is claiming are skipped.
 pub(super) static CLAIM_IN_ROWS: LazyLock<Text> = LazyLock::new(|| Text::new(claim_in_rows, "$3"));
 
 fn claim_in_rows(due: &str) -> String {

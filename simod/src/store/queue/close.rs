@@ -1,5 +1,5 @@
-//! What becomes of pushes and deliveries: nobody else writes how they end, what providers said and phones reported, or
-//! that they go on after all.
+//! Endings of pushes and deliveries: only this module writes how they end, what providers said and phones reported, or
+//! that they are reopened.
 
 mod again;
 mod facts;
@@ -21,10 +21,10 @@ use crate::store::{
     feed::add_delivery_events,
 };
 
-/// Which delivery: client, message, employee.
+/// Identifies a delivery: client, message, employee.
 pub(in crate::store) type Delivery = (ClientNo, MessageNo, EmployeeNo);
 
-/// How a hold ended. The numbers are what the database stores.
+/// How a hold ended. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
 pub(in crate::store) enum HoldEnding {
@@ -32,12 +32,12 @@ pub(in crate::store) enum HoldEnding {
     Lifted = 1,
     /// It is denied for good.
     Final = 2,
-    /// A provider had it already.
+    /// A provider had accepted it already.
     Sent = 3,
 }
 
 impl HoldEnding {
-    /// The number that the database stores.
+    /// The stored number.
     pub(in crate::store) fn number(self) -> i64 {
         self as i64
     }
@@ -56,7 +56,6 @@ pub(in crate::store) struct Ending {
     pub(in crate::store) reason: Reason,
 }
 
-/// A push that ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PushEnding {
     pub(super) key: PushKey,
@@ -72,7 +71,7 @@ fn end_deliveries(condition: &str) -> String {
     )
 }
 
-/// That no push of a delivery is open, was taken, or is withheld.
+/// The condition that no push of a delivery is open, was accepted, or is withheld.
 fn has_no_push_left() -> String {
     let (canceled, blocked) = (PushOutcome::Canceled.number(), Reason::Blocked.number());
     format!(
@@ -83,7 +82,7 @@ fn has_no_push_left() -> String {
     )
 }
 
-/// That its employee has devices, or has none.
+/// The condition that its employee has devices, or has none.
 fn employee_has_devices(how_many: &str) -> String {
     format!(
         "exists (select 1 from employee e where e.client_no = delivery.client_no and e.no = delivery.employee_no
@@ -130,7 +129,7 @@ impl Ending {
     }
 }
 
-/// Ends deliveries that wait, with their open pushes, and tells the feed. Returns those that waited.
+/// Ends waiting deliveries with their open pushes, and adds events. Returns those that were waiting.
 pub(in crate::store) async fn end(tx: &mut Write, endings: &[Ending], at: i64) -> Result<Vec<Delivery>> {
     let rows = endings.iter().map(|ending| ending.of_delivery(at));
     let ended: Vec<Delivery> = END_DELIVERIES.fetch_all(tx, rows.collect()).await?;
@@ -142,7 +141,7 @@ pub(in crate::store) async fn end(tx: &mut Write, endings: &[Ending], at: i64) -
     Ok(ended)
 }
 
-/// Ends deliveries that wait and of which no push is open or was taken. Returns those that changed.
+/// Ends waiting deliveries of which no push is open or was accepted. Returns those that changed.
 pub(super) async fn end_without_pushes(tx: &mut Write, endings: &[Ending], at: i64) -> Result<Vec<Delivery>> {
     let rows = endings.iter().map(|ending| ending.of_delivery(at));
     Ok(END_DELIVERIES_WITHOUT_PUSHES.fetch_all(tx, rows.collect()).await?)
@@ -166,7 +165,7 @@ static END_PUSHES: LazyLock<RowStatement<8>> = LazyLock::new(|| {
     )
 });
 
-/// Ends pushes that are open.
+/// Ends open pushes.
 pub(super) async fn end_pushes(tx: &mut Write, endings: &[PushEnding], at: i64) -> Result<()> {
     let rows = endings.iter().map(|PushEnding { key, outcome, reason }| {
         [
@@ -183,17 +182,17 @@ pub(super) async fn end_pushes(tx: &mut Write, endings: &[PushEnding], at: i64) 
     Ok(END_PUSHES.execute(tx, rows.collect()).await?)
 }
 
-/// Ends what is open for a device that is gone.
+/// Ends the open pushes of a device that is gone.
 pub(in crate::store) async fn end_pushes_of_device(
     tx: &mut Write,
     (client_no, employee_no, device_no): (ClientNo, EmployeeNo, DeviceNo),
     since: MessageNo,
     at: i64,
 ) -> Result<()> {
-    // As everywhere, deliveries are taken before pushes.
+    // As everywhere, deliveries are locked before pushes.
     lock_waiting(tx, client_no, employee_no, since).await?;
     lacks_device(tx, client_no, employee_no, since).await?;
-    // By way of the employee's deliveries, because no index leads from a device to its pushes.
+    // Through the employee's deliveries, because no index leads from a device to its pushes.
     let left: Vec<Delivery> = query_as(
         "update push set done_at = $5, outcome = $6, reason = $7
          where client_no = $1 and employee_no = $2 and device_no = $3 and done_at is null and message_no in (
@@ -214,7 +213,7 @@ pub(in crate::store) async fn end_pushes_of_device(
     add_delivery_events(tx, &ended, at).await
 }
 
-/// Takes an employee's deliveries that wait, in their order: whoever changes several of them waits here for another one.
+/// Locks an employee's waiting deliveries in order: transactions that change several of them wait for each other here.
 async fn lock_waiting(
     tx: &mut Write,
     client_no: ClientNo,
@@ -256,7 +255,7 @@ static END_FAILED: LazyLock<RowStatement<4>> = LazyLock::new(|| {
     )
 });
 
-/// Ends deliveries whose last open push was one to a device that is gone, where those to others have failed. Returns those
+/// Ends deliveries whose last open push was to a device that is gone, where those to others have failed. Returns those
 /// that changed.
 pub(super) async fn end_failed(tx: &mut Write, deliveries: &[Delivery], at: i64) -> Result<Vec<Delivery>> {
     let rows = deliveries
@@ -265,7 +264,7 @@ pub(super) async fn end_failed(tx: &mut Write, deliveries: &[Delivery], at: i64)
     Ok(END_FAILED.fetch_all(tx, rows.collect()).await?)
 }
 
-/// Says of what waits for somebody who has no phone that it waits for one.
+/// Notes on waiting deliveries of employees without a phone that they wait for one.
 pub(in crate::store) async fn lacks_device(
     tx: &mut Write,
     client_no: ClientNo,
@@ -300,7 +299,7 @@ static LEFT_WITHOUT_DEVICE: LazyLock<RowStatement<3>> = LazyLock::new(|| {
     )
 });
 
-/// Says of what waits and has no push any more that it waits for a phone.
+/// Notes on waiting deliveries without any push left that they wait for a phone.
 pub(super) async fn left_without_device(tx: &mut Write, deliveries: &[Delivery]) -> Result<()> {
     let rows = deliveries
         .iter()
@@ -308,7 +307,7 @@ pub(super) async fn left_without_device(tx: &mut Write, deliveries: &[Delivery])
     Ok(LEFT_WITHOUT_DEVICE.execute(tx, rows.collect()).await?)
 }
 
-/// What waits for a phone has one now.
+/// Notes that waiting deliveries have a phone now.
 pub(in crate::store) async fn has_device(
     tx: &mut Write,
     client_no: ClientNo,

@@ -1,5 +1,5 @@
-//! What follows from a commit in many steps. It is written down in the same transaction, and done until nothing is left of
-//! it: whoever asked for it begins, and a periodic duty goes on where simod was stopped between two steps.
+//! Consequences of a commit that take many steps. A duty is stored in the same transaction, and worked on until nothing
+//! is left of it: the caller begins, and a periodic task continues where simod was stopped between two steps.
 
 use super::cancel;
 use crate::store::{
@@ -8,22 +8,21 @@ use crate::store::{
     directory::blocking,
 };
 
-/// Duties that one look takes up.
+/// Duties taken up at a time.
 const AT_ONCE: i64 = 100;
 
-/// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::store) enum Duty {
-    /// Ends what waits of a canceled message.
+    /// Ends the waiting deliveries of a canceled message.
     Cancel(MessageNo),
-    /// Ends what waits for somebody who is blocked or archived.
+    /// Ends the waiting deliveries of a blocked or archived employee.
     Deny(EmployeeNo),
-    /// Gives back what was denied while somebody was blocked.
+    /// Gives back the deliveries denied while an employee was blocked.
     GiveBack(EmployeeNo),
 }
 
 impl Duty {
-    /// The numbers that the database stores: of the kind, and of whom it is about.
+    /// The stored numbers: of the kind, and of its object.
     fn numbers(self) -> (i64, i64) {
         match self {
             Self::Cancel(message_no) => (1, message_no.0),
@@ -41,7 +40,7 @@ impl Duty {
         }
     }
 
-    /// What is not to be done any more when this is.
+    /// The duty that this one cancels.
     fn undone(self) -> Option<Self> {
         match self {
             Self::Cancel(_) => None,
@@ -51,7 +50,7 @@ impl Duty {
     }
 }
 
-/// Writes duties down, in the transaction that they follow from.
+/// Stores duties, in the transaction that causes them.
 pub(in crate::store) async fn begin(
     tx: &mut Write,
     client_no: ClientNo,
@@ -82,7 +81,7 @@ pub(in crate::store) async fn begin(
 }
 
 impl Store {
-    /// Does all that is left of duties.
+    /// Does all remaining duties.
     pub async fn do_duties(&self) -> Result<()> {
         let left: Vec<(ClientNo, i64, i64)> =
             query_as("select client_no, kind, subject_no from duty order by begun_at limit $1")
@@ -97,13 +96,13 @@ impl Store {
         Ok(())
     }
 
-    /// Does one, as far as it is not done, in steps so short that nobody waits long for the writer.
+    /// Does the rest of one, in steps short enough not to hold the writer for long.
     pub(in crate::store) async fn do_duty(&self, client_no: ClientNo, duty: Duty) -> Result<()> {
         let (kind, subject) = duty.numbers();
         loop {
             let now = self.clock.now();
             let mut tx = self.write().await?;
-            // Whoever begins what undoes it waits until this step is done.
+            // The opposite duty waits to begin until this step is done.
             let lock = tx.locked("duty");
             let begun: Option<i64> = query_scalar(format!(
                 "select begun_at from duty where client_no = $1 and kind = $2 and subject_no = $3{lock}"
@@ -123,7 +122,7 @@ impl Store {
                     blocking::give_back(&mut tx, client_no, employee_no, now).await?
                 }
             };
-            // A step may find fewer than it takes: what was sent meanwhile does not count.
+            // A step may change fewer than it takes: deliveries sent meanwhile do not count.
             if done == 0 {
                 query(
                     "delete from duty where client_no = $1 and kind = $2 and subject_no = $3 and begun_at = $4",

@@ -1,4 +1,4 @@
-//! Storing how pushes went, and what follows for their deliveries and devices.
+//! Stores results of pushes, and the consequences for their deliveries and devices.
 
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
@@ -19,12 +19,12 @@ use crate::store::{
     phones::{channel_address::unconfirmed, retire_device::retire_device},
 };
 
-/// How a push went.
+/// The result of a push.
 #[derive(Debug, Clone)]
 pub struct Finished {
     /// The claim that ends with this.
     pub claim: Claim,
-    /// When it was known.
+    /// When the result was known.
     pub at: i64,
     /// The result.
     pub result: PushResult,
@@ -33,52 +33,52 @@ pub struct Finished {
 /// The result of one try.
 #[derive(Debug, Clone)]
 pub enum PushResult {
-    /// The provider took it.
+    /// The provider accepted it.
     Accepted {
-        /// What it said.
+        /// The provider's answer.
         answer: String,
     },
     /// Not now.
     Retry {
         /// When to try again.
         due_at: i64,
-        /// What the provider said, or what went wrong on the way.
+        /// The provider's answer, or the network error.
         answer: String,
         /// Whether it counts as a try (a pause does not).
         counts: bool,
     },
-    /// Never.
+    /// It failed for good.
     Failed {
         /// The reason code.
         reason: Reason,
-        /// What the provider said.
+        /// The provider's answer.
         answer: String,
-        /// What it means for the device.
+        /// The consequence for the device.
         device: DeviceEffect,
     },
     /// It was not sent.
     Skipped(Skip),
-    /// It was not sent, and what kept it from that is over.
+    /// It was not sent, and the obstacle is over.
     Again,
 }
 
-/// What a failure means for the device.
+/// The consequence of a failure for the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceEffect {
     /// Nothing.
     None,
-    /// Its address is dead: no pushes but one later probe.
+    /// Its address is dead: no pushes except one later probe.
     Quarantine,
     /// Its address is dead, and was so when probed: it is retired.
     Retire,
 }
 
 impl Store {
-    /// Stores how claimed pushes went, and what follows for their deliveries and devices; then the claims end. It is on
-    /// disk when [`Store::on_disk`] has returned.
+    /// Stores the results of claimed pushes, and the consequences for their deliveries and devices; then the claims
+    /// end. It is on disk when [`Store::on_disk`] has returned.
     ///
     /// # Errors
-    /// Nothing was stored, and the claims go on: call again with the same batch.
+    /// Nothing was stored, and the claims stay: call again with the same batch.
     pub async fn finish(&self, batch: &[Finished]) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
@@ -104,7 +104,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes due what waits for a phone, one of whose pushes got through.
+    /// Makes the waiting pushes of a phone due, after one got through.
     pub async fn hasten(&self, key: PushKey) -> Result<()> {
         let mut tx = self.write().await?;
         let waiting = unconfirmed(&mut tx, key.client_no, key.employee_no, self.clock.settled()).await?;
@@ -124,8 +124,9 @@ impl Store {
     }
 }
 
-/// Results that something has overtaken. A failure is one of the address that was tried: where the phone has told another one
-/// meanwhile, it is tried there, at once. And who was blocked when his push was claimed may have been let in again.
+/// Adjusts results that were overtaken. A failure belongs to the address that was tried: if the phone has reported
+/// another one meanwhile, that is tried at once. And an employee blocked at the time of the claim may have been
+/// unblocked.
 async fn reconsider<'a>(tx: &mut Write, batch: &'a [Finished]) -> Result<Cow<'a, [Finished]>> {
     let mut overtaken = HashSet::new();
     let failed = |result: &PushResult| matches!(result, PushResult::Failed { .. });
@@ -180,7 +181,7 @@ fn of_results(
         .map(|(place, finished)| (place as i64, &finished.claim))
 }
 
-/// What is stored of one push.
+/// The stored attempt of one push.
 fn tried(finished: &Finished) -> Tried<'_> {
     let at = Some(finished.at);
     let nothing = Tried {
@@ -210,7 +211,7 @@ fn tried(finished: &Finished) -> Tried<'_> {
             Tried { tries: i64::from(*counts), at, answer: Some(answer), due_at: Some(*due_at), ..nothing }
         }
         PushResult::Failed { reason, answer, .. } => {
-            // What quarantine holds back was not tried.
+            // A push held back by quarantine was not tried.
             let was_tried = *reason != Reason::Quarantined;
             Tried {
                 tries: i64::from(was_tried),
@@ -231,7 +232,6 @@ fn tried(finished: &Finished) -> Tried<'_> {
 }
 
 impl Skip {
-    /// The push's outcome and reason.
     fn outcome(self) -> (PushOutcome, Reason) {
         match self {
             Self::Canceled => (PushOutcome::Canceled, Reason::Canceled),
@@ -242,8 +242,8 @@ impl Skip {
     }
 }
 
-/// On PostgreSQL, takes the deliveries first, as receipts and cancelations do: whoever took pushes first could wait for
-/// them while they wait for him, and of two instances that end a delivery's last pushes neither would see it.
+/// On PostgreSQL, locks the deliveries first, as receipts and cancels do: taking pushes first could deadlock with them,
+/// and of two instances that end a delivery's last pushes neither would see it.
 async fn lock_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<()> {
     if tx.engine() == Engine::Sqlite {
         return Ok(());
@@ -263,12 +263,12 @@ async fn lock_deliveries(tx: &mut Write, batch: &[Finished]) -> Result<()> {
     Ok(())
 }
 
-/// What the provider took.
+/// The pushes that providers accepted.
 fn accepted(batch: &[Finished]) -> impl Iterator<Item = &Finished> {
     batch.iter().filter(|finished| matches!(finished.result, PushResult::Accepted { .. }))
 }
 
-/// A delivery ends when its last push ended and no provider took any.
+/// A delivery ends when its last push ended and no provider accepted any.
 fn endings(batch: &[Finished]) -> Vec<Ending> {
     let mut seen = HashSet::new();
     let ending = |finished: &Finished| {
@@ -276,8 +276,8 @@ fn endings(batch: &[Finished]) -> Vec<Ending> {
             PushResult::Failed { reason, .. } => (Outcome::Failed, *reason),
             PushResult::Skipped(Skip::Canceled) => (Outcome::Canceled, Reason::Canceled),
             PushResult::Skipped(Skip::Expired) => (Outcome::Expired, Reason::Expired),
-            // Who is blocked is denied what waits for him by the duty that blocks him. Without its only device, a delivery
-            // waits for the next one until it expires.
+            // The waiting deliveries of a blocked employee are denied by the duty of the block. Without its only
+            // device, a delivery waits for the next one until it expires.
             PushResult::Skipped(Skip::Blocked | Skip::DeviceGone)
             | PushResult::Again
             | PushResult::Accepted { .. }
@@ -289,13 +289,13 @@ fn endings(batch: &[Finished]) -> Vec<Ending> {
     batch.iter().filter_map(ending).collect()
 }
 
-/// The deliveries one of whose devices is gone.
+/// The deliveries with a device that is gone.
 fn left_by_devices(batch: &[Finished]) -> Vec<Delivery> {
     let is_gone = |finished: &&Finished| matches!(finished.result, PushResult::Skipped(Skip::DeviceGone));
     batch.iter().filter(is_gone).map(|finished| finished.claim.key.delivery()).collect()
 }
 
-/// The deliveries of which providers took pushes, and when.
+/// The deliveries whose pushes providers accepted, and when.
 fn deliveries_sent(batch: &[Finished]) -> impl Iterator<Item = (Delivery, i64)> {
     let mut seen = HashSet::new();
     accepted(batch)
@@ -337,11 +337,11 @@ async fn store_device_effects(tx: &mut Write, batch: &[Finished]) -> Result<()> 
     Ok(END_QUARANTINES.execute(tx, alive.collect()).await?)
 }
 
-/// The provider took a push for a quarantined device: its address lives.
+/// The provider accepted a push for a quarantined device: its address is alive.
 static END_QUARANTINES: LazyLock<RowStatement<2>> = LazyLock::new(|| {
     RowStatement::new(
         [("client", Whole), ("device", Whole)],
-        // With the plus, SQLite does not take the index of living phones, all of whom it would look through.
+        // The plus keeps SQLite from the index of phones in use, all of which it would scan.
         "update device set quarantined_at = null, reason = null from {rows}
          where device.client_no = {client} and device.no = {device} and quarantined_at is not null and +retired_at is null",
     )

@@ -1,4 +1,4 @@
-//! What phones may read: their employee's own history, and what a stream still owes its device.
+//! What phones may read: their employee's own history, and messages that a stream still owes its device.
 
 use simo_common::{
     api::device::DeviceMessage,
@@ -24,19 +24,20 @@ use crate::store::{
 pub struct StreamPhone {
     /// The client.
     pub client_no: ClientNo,
-    /// Whose phone it is.
+    /// Its employee.
     pub employee_no: EmployeeNo,
     /// The device.
     pub device_no: DeviceNo,
     /// Its id.
     pub device_id: Uuid,
-    /// Whether its messages are pushed to it: then the stream only shows them, and claims, closes and moves nothing.
+    /// Whether its messages are pushed to it: then the stream only shows them, and changes no claims, pushes or
+    /// deliveries.
     pub is_pushed_to: bool,
-    /// Of the token with which it was let in.
+    /// Hash of the token it authenticated with.
     pub token_hash: [u8; 32],
 }
 
-/// What [`read_message`] reads.
+/// The columns that [`read_message`] reads.
 macro_rules! message_columns {
     () => {
         "m.no, m.id, m.title, m.body, m.priority, m.data, m.require_ack, m.accepted_at, d.expires_at, d.state,
@@ -44,7 +45,7 @@ macro_rules! message_columns {
     };
 }
 
-/// Where it stands, for a delivery `d`.
+/// Their tables, for a delivery `d`.
 macro_rules! message_joins {
     () => {
         " join message m on m.client_no = d.client_no and m.no = d.message_no
@@ -53,8 +54,8 @@ macro_rules! message_joins {
     };
 }
 
-/// What an employee may read of his own: nothing that was denied to him, and what was canceled only if his phone
-/// reported it before.
+/// The deliveries that an employee may read: none that were denied, and canceled ones only if their phone reported them
+/// before.
 macro_rules! own_deliveries {
     () => {
         " d.client_no = $1 and d.employee_no = $2 and d.state not in (7, 8)
@@ -110,8 +111,8 @@ impl Store {
         .transpose()
     }
 
-    /// The messages that streams have no receipt for: which of `phones`, and which message; a phone's oldest first. One that is
-    /// pushed to is shown what nobody has confirmed.
+    /// The messages that streams have no receipt for: index in `phones`, and message; a phone's oldest first. A phone
+    /// that is pushed to is shown the unconfirmed ones.
     pub async fn open_stream_messages(&self, phones: &[StreamPhone]) -> Result<Vec<(usize, MessageNo)>> {
         let mut reader = self.read_promptly().await?;
         let rows = |of_pushed: bool| {
@@ -152,8 +153,7 @@ impl Store {
         Ok(open.into_iter().map(|(place, no)| (place as usize, no)).collect())
     }
 
-    /// The texts of what streams are owed, the oldest first. Left out: what was canceled, denied or has
-    /// expired.
+    /// The texts of messages owed to streams, the oldest first, without canceled, denied or expired ones.
     pub async fn stream_messages(
         &self,
         owed: &[(usize, StreamPhone, MessageNo)],
@@ -180,8 +180,8 @@ impl Store {
         .collect()
     }
 
-    /// Which of `phones` may hold no stream any more: the token is dead, the device retired or reached another way, the
-    /// employee blocked or archived.
+    /// The indexes of `phones` that may hold no stream any more: the token is invalid, the device retired or has
+    /// another way, the employee blocked or archived.
     pub async fn lost_streams(&self, phones: &[StreamPhone]) -> Result<Vec<usize>> {
         let lost: Vec<i64> = query_scalar(
             "select {#} from {rows} where not exists (

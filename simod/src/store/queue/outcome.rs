@@ -2,17 +2,17 @@
 
 use simo_common::delivery::Outcome;
 
-/// How a push ended. The numbers are what the database stores.
+/// How a push ended. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i64)]
 pub(in crate::store) enum PushOutcome {
-    /// A provider took it.
+    /// A provider accepted it.
     Accepted = 1,
     /// Its phone reported the message.
     Received = 2,
-    /// No provider will take it.
+    /// No provider will accept it.
     Failed = 5,
-    /// The message's time ran out.
+    /// The message expired.
     Expired = 6,
     /// It must not be sent any more.
     Canceled = 7,
@@ -32,7 +32,7 @@ impl PushOutcome {
         }
     }
 
-    /// The number that the database stores.
+    /// The stored number.
     pub(in crate::store) fn number(self) -> i64 {
         self as i64
     }
@@ -42,7 +42,7 @@ impl PushOutcome {
         Self::ALL.into_iter().find(|outcome| outcome.number() == number)
     }
 
-    /// How the open pushes of a delivery end with it.
+    /// The outcome of a delivery's open pushes when it ends.
     pub(super) fn with(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Failed => Self::Failed,

@@ -1,32 +1,32 @@
-//! How many pushes a claim may take, and of whom.
+//! How many pushes a claim may take, and of which clients.
 
 use std::collections::HashMap;
 
 use crate::store::ClientNo;
 
-/// The part of all permits that is kept for clients who have little under way.
+/// The part (one in this many) of all permits that is kept for clients with little under way.
 const KEPT: usize = 8;
 
 /// The free permits of a channel.
 ///
-/// A client that holds an eighth of all permits or more leaves the last free eighth to others. Otherwise one client's crowd
-/// would hold all of them until its results are committed, or until a provider that hangs has been given up, and everybody
-/// else would wait behind it.
+/// A client that holds an eighth of all permits or more leaves the last free eighth to others. Otherwise one client's
+/// crowd would hold all of them until its results are committed, or until a hanging provider has been given up, and all
+/// other clients would wait behind it.
 #[derive(Debug, Clone, Default)]
 pub struct Room {
     free: usize,
-    /// Permits that are kept for those who hold fewer.
+    /// Permits that are kept for clients who hold fewer.
     kept: usize,
     held: HashMap<ClientNo, usize>,
 }
 
 impl Room {
-    /// So many free permits of a channel that has `all` of them, of which clients hold these.
+    /// `free` permits of a channel that has `all`, of which clients hold these.
     pub fn new(all: usize, free: usize, held: HashMap<ClientNo, usize>) -> Self {
         Self { free, kept: all / KEPT, held }
     }
 
-    /// How many permits are free.
+    /// The number of free permits.
     pub fn free(&self) -> usize {
         self.free
     }
@@ -36,24 +36,21 @@ impl Room {
         self.free == 0
     }
 
-    /// There is one client only: nothing is kept for others.
+    /// There is only one client: no permits are kept for others.
     pub(super) fn keep_none(&mut self) {
         self.kept = 0;
     }
 
-    /// How many a client has.
     pub(super) fn held_by(&self, client_no: ClientNo) -> usize {
         self.held.get(&client_no).copied().unwrap_or_default()
     }
 
-    /// How many are free for a client.
     pub(super) fn free_for(&self, client_no: ClientNo) -> usize {
         let for_all = self.free.saturating_sub(self.kept);
         let for_few = self.kept.saturating_sub(self.held_by(client_no));
         for_all.max(for_few.min(self.free))
     }
 
-    /// A client takes permits.
     pub(super) fn take(&mut self, client_no: ClientNo, permits: usize) {
         self.free = self.free.saturating_sub(permits);
         *self.held.entry(client_no).or_default() += permits;
@@ -61,7 +58,7 @@ impl Room {
 }
 
 impl From<usize> for Room {
-    /// So many free permits, for whoever comes.
+    /// `free` permits, not tied to a client.
     fn from(free: usize) -> Self {
         Self { free, ..Self::default() }
     }

@@ -1,4 +1,4 @@
-//! Receipts: what phones report back, stored many at a time.
+//! Receipts: reports from phones, stored many at a time.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -26,10 +26,10 @@ use crate::store::{
 /// Receipts that one transaction stores.
 const AT_ONCE: usize = 4_000;
 
-/// A phone's last contact is written down at most this often.
+/// A phone's last contact is stored at most this often.
 pub(in crate::store) const SEEN_EVERY: i64 = 60 * SECOND;
 
-/// What a phone reports at once; without receipts it is only a sign of life.
+/// One report of a phone; without receipts it is only a sign of life.
 #[derive(Debug, Clone)]
 pub struct Reported {
     /// The phone.
@@ -38,23 +38,23 @@ pub struct Reported {
     pub receipts: Vec<Receipt>,
 }
 
-/// What became of a phone's receipts.
+/// The result of storing a phone's receipts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// The answer to the phone.
     pub answer: ReceiptsAnswer,
-    /// Whether a delivery changed by this batch.
+    /// Whether this batch changed a delivery.
     pub changed: bool,
 }
 
 /// A delivery as phones know it: client, the message's id, employee.
-type Key = (ClientNo, Uuid, EmployeeNo);
+type ReceiptOf = (ClientNo, Uuid, EmployeeNo);
 
-/// The deliveries that there are.
-type Known = HashMap<Key, Delivery>;
+/// The existing deliveries.
+type KnownDeliveries = HashMap<ReceiptOf, Delivery>;
 
 impl Store {
-    /// Stores what phones report, in as many transactions as it needs.
+    /// Stores phones' reports, in as many transactions as needed.
     pub async fn record_each(&self, batch: Vec<Reported>) -> Vec<std::result::Result<Recorded, Arc<Error>>> {
         let mut results = Vec::with_capacity(batch.len());
         let mut rest = batch.as_slice();
@@ -88,8 +88,8 @@ impl Store {
         results
     }
 
-    /// Stores what phones report, in one transaction; it is on disk when [`Store::on_disk`] has returned. The first
-    /// receipt of a kind counts, with our time and the phone's; repeats change nothing. A receipt closes the push to this
+    /// Stores phones' reports in one transaction; it is on disk when [`Store::on_disk`] has returned. The first receipt
+    /// of a kind counts, with our time and the phone's; repeats change nothing. A receipt closes the push to this
     /// device and ends its quarantine.
     pub async fn record(&self, batch: &[Reported]) -> Result<Vec<Recorded>> {
         let now = self.clock.now();
@@ -98,7 +98,7 @@ impl Store {
         let known = known(&mut tx, &deliveries).await?;
         let mut times: Vec<_> =
             deliveries.iter().filter_map(|(key, times)| Some((*known.get(key)?, *times))).collect();
-        // Whoever else takes several takes them in this order.
+        // Others that lock several lock them in this order.
         times.sort_unstable();
         let changed = close::reported(&mut tx, times.into_iter(), now).await?;
         name_who_acknowledged(&mut tx, batch, &known).await?;
@@ -114,9 +114,9 @@ impl Store {
     }
 }
 
-/// One row per delivery, sorted, however often and by however many of his phones it is reported.
-fn by_delivery(batch: &[Reported]) -> BTreeMap<Key, PhoneTimes> {
-    let mut deliveries: BTreeMap<Key, PhoneTimes> = BTreeMap::new();
+/// One row per delivery, sorted, however often and by however many of the employee's phones it is reported.
+fn by_delivery(batch: &[Reported]) -> BTreeMap<ReceiptOf, PhoneTimes> {
+    let mut deliveries: BTreeMap<ReceiptOf, PhoneTimes> = BTreeMap::new();
     for reported in batch {
         for receipt in &reported.receipts {
             let times = deliveries.entry(reported.key(receipt)).or_default();
@@ -132,12 +132,12 @@ fn by_delivery(batch: &[Reported]) -> BTreeMap<Key, PhoneTimes> {
 }
 
 impl Reported {
-    fn key(&self, receipt: &Receipt) -> Key {
+    fn key(&self, receipt: &Receipt) -> ReceiptOf {
         (self.phone.client_no, receipt.message_id, self.phone.employee_no)
     }
 }
 
-fn answer(reported: &Reported, known: &Known, changed: &HashSet<Delivery>) -> Recorded {
+fn answer(reported: &Reported, known: &KnownDeliveries, changed: &HashSet<Delivery>) -> Recorded {
     let is_known = |receipt: &&Receipt| known.contains_key(&reported.key(receipt));
     let unknown: BTreeSet<Uuid> = reported
         .receipts
@@ -157,8 +157,8 @@ fn answer(reported: &Reported, known: &Known, changed: &HashSet<Delivery>) -> Re
     }
 }
 
-/// The deliveries that there are. What was denied is nobody's, unless a phone may have got it before.
-async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, PhoneTimes>) -> Result<Known> {
+/// The existing deliveries. Denied ones are left out, unless a phone may have got them before.
+async fn known(tx: &mut Write, deliveries: &BTreeMap<ReceiptOf, PhoneTimes>) -> Result<KnownDeliveries> {
     if deliveries.is_empty() {
         return Ok(HashMap::new());
     }
@@ -184,8 +184,8 @@ async fn known(tx: &mut Write, deliveries: &BTreeMap<Key, PhoneTimes>) -> Result
     Ok(found.into_iter().map(known).collect())
 }
 
-/// Keeps who acknowledged at shared screens: whoever did so first.
-async fn name_who_acknowledged(tx: &mut Write, batch: &[Reported], known: &Known) -> Result<()> {
+/// Stores who acknowledged at shared screens: the first one counts.
+async fn name_who_acknowledged(tx: &mut Write, batch: &[Reported], known: &KnownDeliveries) -> Result<()> {
     let mut names = BTreeMap::new();
     for reported in batch {
         for receipt in reported.receipts.iter().filter(|receipt| receipt.kind == ReceiptKind::Acknowledged) {
@@ -213,8 +213,8 @@ async fn name_who_acknowledged(tx: &mut Write, batch: &[Reported], known: &Known
     Ok(())
 }
 
-/// The pushes to the devices that report; those to his other devices go on.
-fn pushes(batch: &[Reported], known: &Known) -> HashSet<(Delivery, DeviceNo)> {
+/// The pushes to the reporting devices; those to the employee's other devices stay.
+fn pushes(batch: &[Reported], known: &KnownDeliveries) -> HashSet<(Delivery, DeviceNo)> {
     let of = |reported: &Reported, receipt: &Receipt| {
         Some((*known.get(&reported.key(receipt))?, reported.phone.device_no))
     };
@@ -224,7 +224,7 @@ fn pushes(batch: &[Reported], known: &Known) -> HashSet<(Delivery, DeviceNo)> {
         .collect()
 }
 
-/// The devices are alive: their quarantine ends.
+/// Notes that the devices are alive, and ends their quarantine.
 async fn touch_devices(tx: &mut Write, batch: &[Reported], now: i64) -> Result<()> {
     let devices: BTreeSet<(ClientNo, DeviceNo)> =
         batch.iter().map(|reported| (reported.phone.client_no, reported.phone.device_no)).collect();

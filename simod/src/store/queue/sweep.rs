@@ -1,5 +1,5 @@
-//! Periodic duties on what is under way: what has expired is closed. Every step is small and idempotent; it looks with a
-//! reader and asks for the writer only when there is something to do.
+//! Periodic duties on open deliveries: closes expired ones. Every step is small and idempotent; it looks with a reader
+//! and takes the writer only when there is something to do.
 
 use simo_common::delivery::{Outcome, Reason};
 
@@ -19,19 +19,19 @@ use crate::{
 /// Rows that one step changes: a few milliseconds of the writer.
 const STEP: i64 = 250;
 
-/// Open pushes of streams that one step looks at; most of them are left as they are.
+/// Open pushes of streams that one step checks; most of them stay as they are.
 const LOOKED_AT: i64 = 1_000;
 
-/// Where the look at the open pushes of streams has come to: client, device, message.
+/// Position of the check of streams' open pushes: client, device, message.
 pub type StreamCursor = (ClientNo, DeviceNo, MessageNo);
 
 impl Store {
-    /// Closes deliveries whose time ran out before any provider took a push, with their open pushes. What is under way
-    /// right now is left until its result is known. Returns how many; zero: none is left.
+    /// Closes deliveries that expired before any provider accepted a push, with their open pushes. Those under way
+    /// right now are left until their result is known. Returns how many; zero: none is left.
     pub async fn expire_deliveries(&self) -> Result<usize> {
         let (now, settled) = (self.clock.now(), self.clock.settled());
         let held = self.held(None);
-        // What is under way: by our own claims, or by anyone's lease.
+        // Under way: by our own claims, or by any instance's lease.
         let is_held = match self.engine() {
             Engine::Sqlite => &format!("{PACKED} in (select value from jsonb_each($2))"),
             Engine::Postgres => &format!("$2 is not null and {}", is_leased("p")),
@@ -74,7 +74,7 @@ impl Store {
         Ok(endings.len())
     }
 
-    /// Notes on some pushes of a channel that is not set up why they wait. Returns how many; zero: all know.
+    /// Notes on some pushes of a channel that is not set up why they wait. Returns how many; zero: all are noted.
     pub async fn note_missing_channel(&self, channel: ChannelKind) -> Result<u64> {
         let rows = query(
             "select client_no, message_no, employee_no, device_no, step from push indexed by push_due
@@ -94,9 +94,9 @@ impl Store {
         Ok(noted)
     }
 
-    /// Closes the pushes of streams whose message ran out or was canceled: nobody claims them, and a phone that never
-    /// comes back would leave them open. Looks at some, from `cursor` on, and returns where to go on; `None`: at the
-    /// beginning.
+    /// Closes the pushes of streams whose message expired or was canceled: they are never claimed, and a phone that
+    /// never comes back would leave them open. Checks some, from `cursor` on, and returns where to continue; `None`: at
+    /// the beginning.
     pub async fn close_stream_pushes(&self, cursor: Option<StreamCursor>) -> Result<Option<StreamCursor>> {
         let (now, settled) = (self.clock.now(), self.clock.settled());
         let (client_no, device_no, message_no) = cursor.unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::testing::Plant;
 const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(300);
 
-/// A client with one phone, and another instance; `None` where there can be none.
+/// A client with one phone, and another instance; `None` on SQLite.
 async fn two() -> Option<(Plant, Store)> {
     let plant = Plant::new().await;
     if !plant.is_shared() {
@@ -27,7 +27,7 @@ async fn claim(store: &Store, lease: Duration) -> Option<ClaimedPush> {
     store.claim(ChannelKind::Fcm, 10, lease).await.unwrap().pushes.pop()
 }
 
-/// Waits until the lease of whoever holds it is over.
+/// Claims, waiting until the present lease is over.
 async fn claim_after_lease(store: &Store) -> ClaimedPush {
     loop {
         if let Some(push) = claim(store, LONG).await {

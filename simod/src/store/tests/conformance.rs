@@ -1,7 +1,7 @@
-//! Every method of the store that others may call, called, with what its result means: the same on both engines. Where the
-//! engines differ on purpose, the test says so and looks at each.
+//! Calls every public method of the store, and checks its results: the same on both engines. Where the engines differ
+//! on purpose, the test says so and checks each.
 //!
-//! Whoever adds a method adds a call here; `every_method_of_the_store_is_called_here` names those that have none.
+//! A new method needs a call here; `every_method_of_the_store_is_called_here` names those without.
 
 mod access;
 mod archive;
@@ -54,7 +54,7 @@ use crate::{
     testing::{empty_database, new_device},
 };
 
-/// A store without anything in it, and the folder that it may be in.
+/// An empty store, and the folder that it may be in.
 async fn empty() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let url = empty_database(&folder).await;
@@ -62,7 +62,7 @@ async fn empty() -> (TempDir, Store) {
     (folder, store)
 }
 
-/// What a list names: of what is live, of all, and of all what `find` finds. Each is read row by row, so that every page
+/// The names in a list: of live rows, of all, and of all that `find` finds. Each is read row by row, so that every page
 /// begins after a key.
 async fn listed<T, K>(
     list: impl AsyncFn(Listing<K>) -> Result<Rows<T, K>>,
@@ -102,12 +102,11 @@ fn invalid<T: std::fmt::Debug>(result: Result<T>) -> Vec<String> {
     }
 }
 
-/// Accepts a message and returns its id.
 async fn post(f: &Fixture, incoming: Incoming) -> Uuid {
     posted(&f.store.accept(&[incoming]).await.unwrap()[0]).id
 }
 
-/// The ACS that the fixture's messages are of.
+/// The ACS of the fixture's messages.
 async fn acs_no(f: &Fixture) -> AcsNo {
     let Poster::Token(hash) = f.incoming("").poster else { panic!("an ACS posts") };
     match f.store.token_holder(&hash).await.unwrap() {
@@ -123,7 +122,7 @@ struct Phone {
     token_hash: [u8; 32],
 }
 
-/// What a phone would bring with this code; without an address it holds a stream.
+/// What a phone would send with this code; without an address it holds a stream.
 fn device(code: &str, address: Option<&str>) -> NewDevice {
     new_device(code, &token::generate(token::TokenKind::Device), address)
 }
@@ -138,7 +137,7 @@ async fn pair(f: &Fixture, personnel_no: &str, address: Option<&str>) -> Phone {
     Phone { caller, paired, token_hash: device.token_hash }
 }
 
-/// The provider takes everything that is due.
+/// The provider accepts everything that is due.
 async fn send_all(f: &Fixture) {
     let accepted = || PushResult::Accepted { answer: "ok".to_owned() };
     let pushes = claim_all(f).await;
@@ -160,7 +159,7 @@ async fn deliveries(f: &Fixture, text: &str) -> Vec<Delivery> {
     f.store.deliveries(&ask).await.unwrap().items
 }
 
-/// How things stand with the only message: for whom, in what state, and why.
+/// State and reason of the only message's deliveries, by employee.
 pub(super) async fn states(f: &Fixture) -> Vec<String> {
     let all = deliveries(f, "").await;
     all.iter()
@@ -184,7 +183,7 @@ fn every_method_of_the_store_is_called_here() {
             offered.extend(methods(&text));
         }
     }
-    // Where they are not found, nothing would be missed either.
+    // If these are not found, missing calls would not be either.
     for known in ["open", "clock", "others", "accept_each", "forget_events", "explain"] {
         assert!(offered.contains(known), "`{known}` is not found in the sources");
     }
@@ -220,7 +219,7 @@ impl Other {
     assert_eq!(uncalled(&offered, &code), ["elsewhere", "forgotten"]);
 }
 
-/// The methods that a source gives the store for others to call. It relies on `rustfmt` for where lines begin.
+/// The methods that a source file gives the store for others to call. It relies on `rustfmt` for line starts.
 fn methods(source: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut within = false;
@@ -251,7 +250,7 @@ fn bare(code: &str) -> String {
     lines.flat_map(str::split_whitespace).collect()
 }
 
-/// Those that are not called. What they are called on ends with `store`, so that nothing else is taken for it.
+/// The methods without a call. Their receiver ends with `store`, so that nothing else is counted.
 fn uncalled<'a>(offered: &'a BTreeSet<String>, code: &str) -> Vec<&'a str> {
     let is_called =
         |name: &str| ["store.", "Store::"].iter().any(|store| code.contains(&format!("{store}{name}(")));

@@ -33,7 +33,7 @@ impl Fixture {
         Self::by(Clock::manual(NOON)).await
     }
 
-    /// The same by this clock.
+    /// The same with this clock.
     pub(crate) async fn by(clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = crate::testing::empty_database(&folder).await;
@@ -54,22 +54,21 @@ impl Fixture {
         fixture
     }
 
-    /// Another instance's view of the same database, by the same clock; a file has only one.
+    /// Another instance's view of the same database, with the same clock; a file has only one.
     pub(crate) async fn another_store(&self) -> Store {
         Store::open(&self.url, self.clock.clone()).await.unwrap()
     }
 
-    /// The database file, where there is one.
+    /// The database file, if there is one.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("simo.db")
     }
 
-    /// A message to nobody yet.
+    /// A message without recipients yet.
     pub(crate) fn incoming(&self, title: &str) -> Incoming {
         incoming(&self.token, title)
     }
 
-    /// A personal message.
     pub(crate) fn personal(&self, title: &str, personnel_nos: &[&str]) -> Incoming {
         let mut incoming = self.incoming(title);
         incoming.draft.recipients = Some(Recipients {
@@ -79,7 +78,6 @@ impl Fixture {
         incoming
     }
 
-    /// Grants a topic to a group.
     pub(crate) async fn grant_group(&self, topic: &str, group: &str) {
         self.execute(&format!(
             "insert into topic_grant (client_no, id, topic_no, group_no, created_at)
@@ -98,7 +96,7 @@ impl Fixture {
         }
     }
 
-    /// Another client with one employee; a message to him.
+    /// Another client with one employee, and a message to them.
     pub(crate) async fn second_client(&self) -> Incoming {
         let (client_no, token) = add_client(&self.store, "kombinat").await;
         add_employee(&self.store, client_no, 1, Some("other-1")).await;
@@ -198,7 +196,7 @@ async fn add_employee(store: &Store, client_no: ClientNo, no: usize, address: Op
     .execute(&mut tx)
     .await
     .unwrap();
-    // Whoever is added through the store takes the next number.
+    // The next employee added through the store takes the next number.
     query("update client set next_employee_no = $2 where no = $1")
         .bind(client_no)
         .bind(no as i64 + 1)

@@ -1,7 +1,7 @@
-//! Two instances at the same row at once. SQLite has one writer: there is nothing to race.
+//! Two instances changing the same row. SQLite has one writer: there is nothing to race.
 //!
-//! One transaction is held where it has changed the row and not ended; the other work must wait for it, and then go by
-//! what it left.
+//! One transaction is held after it has changed the row and before it ends; the other work must wait for it, and then
+//! see its result.
 
 mod access;
 mod messages;
@@ -18,11 +18,11 @@ use crate::{
     testing::{Plant, START, new_device},
 };
 
-/// What waits for a lock, in this database.
+/// Statements that wait for a lock, in this database.
 const WAITING: &str = "select count(*) from pg_stat_activity
     where datname = current_database() and backend_type = 'client backend' and wait_event_type = 'Lock'";
 
-/// Returns when so many wait for a lock, or `work` has ended; whether they wait.
+/// Returns when this many wait for a lock, or `work` has ended; returns whether they wait.
 async fn waits<T>(store: &Store, so_many: i64, work: &JoinHandle<T>) -> bool {
     while !work.is_finished() {
         let mut reader = store.read().await.unwrap();
@@ -35,8 +35,8 @@ async fn waits<T>(store: &Store, so_many: i64, work: &JoinHandle<T>) -> bool {
     false
 }
 
-/// Does `first` in a transaction, begins `second`, and ends the transaction when `second` waits for it (or has not
-/// waited).
+/// Does `first` in a transaction, starts `second`, and ends the transaction when `second` waits for it (or has finished
+/// without waiting).
 async fn race<T: Send + 'static>(
     store: &Store,
     first: &str,
@@ -50,15 +50,15 @@ async fn race<T: Send + 'static>(
     second.await.unwrap()
 }
 
-/// Stops `first` in its midst by `gate`, which locks what it needs next; begins `second`, and opens the gate when `second`
-/// waits as well (or has not waited).
+/// Stops `first` half-way by `gate`, which locks what it needs next; starts `second`, and opens the gate when `second`
+/// waits as well (or has finished without waiting).
 fn meet<T: Send + 'static, U: Send + 'static>(
     store: &Store,
     gate: &str,
     first: impl Future<Output = T> + Send + 'static,
     second: impl Future<Output = U> + Send + 'static,
 ) -> impl Future<Output = (T, U)> {
-    // Statements make large futures; whoever waits for this one should not hold them.
+    // Statements make large futures; callers should not hold them.
     let (first, second) = (Box::pin(first), Box::pin(second));
     async move {
         let mut held = store.write().await.unwrap();
@@ -72,7 +72,7 @@ fn meet<T: Send + 'static, U: Send + 'static>(
     }
 }
 
-/// A client, and another instance; `None` where there can be none.
+/// A client, and another instance; `None` on SQLite.
 async fn two() -> Option<(Plant, Arc<Store>)> {
     let plant = Plant::new().await;
     if !plant.is_shared() {
@@ -113,7 +113,7 @@ async fn whoever_is_archived_while_he_pairs_gets_no_device() {
     assert_eq!(plant.number("select count(*) from device").await, Some(0));
 }
 
-/// The step that comes after the cancelation knows of it.
+/// The step after the cancel sees it.
 #[tokio::test]
 async fn a_message_that_is_canceled_while_it_is_expanded_leaves_no_delivery_waiting() {
     let f = Fixture::new().await;

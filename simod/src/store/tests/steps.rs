@@ -1,4 +1,4 @@
-//! What changes more rows than one transaction may goes on until none is left.
+//! Changes of more rows than one transaction may make go on until none is left.
 
 use simo_common::api::message::{Canceled, Recipients};
 use uuid::Uuid;
@@ -25,7 +25,7 @@ async fn wide() -> (Fixture, Uuid) {
     (f, id)
 }
 
-/// How often each outcome is there, of deliveries and of pushes, and of how many deliveries the feed tells.
+/// The count of each outcome, of deliveries and of pushes, and the number of deliveries with events.
 async fn ends(f: &Fixture) -> Vec<String> {
     let count = |table: &str| {
         format!(
@@ -39,9 +39,9 @@ async fn ends(f: &Fixture) -> Vec<String> {
     ends
 }
 
-/// Canceled all of them.
+/// All of them canceled.
 const CANCELED: [&str; 3] = ["7 7 603", "7 7 3", "603"];
-/// Denied, and canceled, because he is blocked.
+/// Denied, and their pushes canceled, because of a block.
 const BLOCKED: [&str; 3] = ["8 3 1100", "7 3 1100", "1100"];
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn archiving_denies_more_deliveries_than_one_step_does() {
     assert_eq!(f.rows("select count(*) from push where done_at is null").await, ["0"]);
 }
 
-/// Until then none of it is sent: claims look at the block.
+/// Until then none of it is sent: claims check the block.
 #[tokio::test]
 async fn blocking_that_was_cut_short_is_finished_by_blocking_again() {
     let f = many().await;

@@ -1,4 +1,4 @@
-//! What time does to the database.
+//! The effects of time on the database.
 
 use simo_common::{
     delivery::Reason,
@@ -23,7 +23,7 @@ async fn ends(f: &Fixture) -> (Vec<String>, Vec<String>) {
     (states(f).await, f.rows(pushes).await)
 }
 
-/// How a push ended, as the database has it.
+/// How a push ended, as the database stores it.
 fn ended(outcome: PushOutcome, reason: Reason) -> String {
     format!("{} {}", outcome.number(), reason.number())
 }
@@ -77,7 +77,7 @@ async fn pushes_of_streams_do_not_stay_open_for_ever() {
     let stream = ChannelKind::Stream.number();
     f.execute(&format!("update device set channel = {stream}, address = null")).await;
     f.store.accept(&[f.personal("a", &["1", "2"])]).await.unwrap();
-    // A receipt came from another phone of his: no outcome closes the delivery.
+    // A receipt came from another phone of the employee: no outcome closes the delivery.
     f.execute(&format!("update delivery set delivered_at = {NOON}")).await;
     assert_eq!(f.store.close_stream_pushes(None).await.unwrap(), None);
     assert_eq!(f.store.waiting_pushes(ChannelKind::Stream).await.unwrap(), 2);

@@ -1,4 +1,4 @@
-//! The bare handler: axum parses the same JSON and answers 202 in the same shape, and that is all.
+//! The bare handler: axum parses the same JSON and answers 202 in the same shape, nothing more.
 
 use std::{
     io::{BufRead, BufReader},
@@ -9,7 +9,7 @@ use axum::{Json, Router, http::StatusCode, routing::post};
 use simo_common::api::message::{BatchAnswer, BatchItem, PostMessage, PostedMessage, RecipientCounts};
 use uuid::Uuid;
 
-/// A running bare handler in a process of its own, as simod is.
+/// A running bare handler in its own process, as simod is.
 pub(crate) struct Bare {
     process: Child,
     /// `127.0.0.1:PORT`.
@@ -17,7 +17,7 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// Starts it.
+    /// Starts the process.
     pub(crate) fn start() -> Self {
         let mut process = Command::new(std::env::current_exe().expect("this executable has a path"))
             .arg("bare")

@@ -1,4 +1,4 @@
-//! The generator: raw HTTP/1.1 connections that ask as fast as they are answered, or at a steady rate.
+//! The load generator: raw HTTP/1.1 connections that post as fast as they are answered, or at a steady rate.
 
 use std::{
     sync::Arc,
@@ -12,7 +12,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet};
 
-/// Where and as whom to post.
+/// Where to post, and with which token.
 #[derive(Clone)]
 pub(crate) struct Target {
     /// `127.0.0.1:PORT`.
@@ -34,7 +34,6 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects.
     pub(crate) async fn open(target: Target) -> Self {
         let socket = TcpStream::connect(&target.address).await.expect("the server listens");
         socket.set_nodelay(true).expect("a socket can be told");
@@ -43,7 +42,7 @@ impl Connection {
         Self { sender, authorization: format!("Bearer {}", target.token), target }
     }
 
-    /// Posts; the answer must be of the 2xx.
+    /// Posts; the answer must be 2xx.
     pub(crate) async fn post(&mut self, body: Bytes) -> (StatusCode, Bytes) {
         let request = Request::builder()
             .method(Method::POST)
@@ -53,7 +52,7 @@ impl Connection {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .expect("these headers are valid");
-        // The connection may still be busy with the end of the last answer.
+        // The connection may still be reading the end of the last answer.
         self.sender.ready().await.expect("the server keeps the connection");
         let answer = self.sender.send_request(request).await.expect("the server answers");
         let status = answer.status();
@@ -66,13 +65,13 @@ impl Connection {
 /// When to stop posting.
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
-    /// After so long.
+    /// After this time.
     Elapsed(Duration),
-    /// After so many requests over each connection.
+    /// After this many requests on each connection.
     Posted(usize),
 }
 
-/// Posts over so many connections; how many requests a second were answered.
+/// Posts over this many connections; returns the requests answered per second.
 pub(crate) async fn rate(target: &Target, connections: usize, until: Until, bodies: &Bodies) -> f64 {
     let mut open = Vec::new();
     for _ in 0..connections {
@@ -105,7 +104,6 @@ pub(crate) fn quantile(times: &mut [f64], share: f64) -> f64 {
     times.get((last * share).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
-/// The median.
 pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     quantile(&mut figures, 0.5)
 }

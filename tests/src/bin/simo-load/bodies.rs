@@ -1,4 +1,4 @@
-//! What one client's large bodies cost another client's single messages, and how much memory they take.
+//! The effect of one client's large bodies on another client's single messages, and on memory.
 
 use std::{
     path::Path,
@@ -21,13 +21,13 @@ use crate::{
 };
 
 const EMPLOYEES: usize = 5_000;
-/// Connections over which the large bodies are sent, as fast as they are answered.
+/// Connections that send the large bodies, as fast as they are answered.
 const CONNECTIONS: usize = 4;
-/// The other client's messages, and the time between two of them.
+/// Number of the other client's messages, and the interval between them.
 const MESSAGES: usize = 1_000;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Too many items, and as many as are allowed: wrong ones, right ones, and such as name many people.
+/// Too many items, and as many as allowed: wrong ones, right ones, and ones that name many people.
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let wrong = "{}\n".repeat(10_000) + &" ".repeat(9 << 20);
     let right: String = (0..10_000).map(|n| padded(&message(n), 920)).collect();
@@ -47,7 +47,7 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     rows
 }
 
-/// A line of so many bytes.
+/// A line of this many bytes.
 fn padded(message: &str, bytes: usize) -> String {
     format!("{message}{}\n", " ".repeat(bytes.saturating_sub(message.len())))
 }
@@ -83,7 +83,7 @@ async fn beside(directory: &Path, name: &str, body: Bytes) -> Vec<Row> {
     ]
 }
 
-/// Sends the body again and again until it is `done`: how often that was.
+/// Sends the body repeatedly until `done`; returns how often.
 fn send(simod: &Simod, token: &str, body: &Bytes, done: &Arc<AtomicBool>) -> JoinSet<usize> {
     let mut senders = JoinSet::new();
     let http = reqwest::Client::new();
@@ -93,7 +93,7 @@ fn send(simod: &Simod, token: &str, body: &Bytes, done: &Arc<AtomicBool>) -> Joi
         senders.spawn(async move {
             let mut sent = 0;
             while !done.load(Ordering::Relaxed) {
-                // One that found no room is answered 503, too, or cut while it is sent.
+                // If there is no room for a body, it is answered 503, or cut off while it is sent.
                 let post =
                     raw::ask_with(&http, http::Method::POST, &url).token(&token).json_text(body.clone());
                 sent += usize::from(post.try_send().await.is_ok());

@@ -22,7 +22,7 @@ use simo_tests::{
 
 use crate::{blast::quantile, site, table::Row};
 
-/// Whose phone it is.
+/// Personnel number of the phone's owner.
 const ANNA: &str = "001";
 const WARM_POSTS: usize = 200;
 const APART: Duration = Duration::from_millis(300);
@@ -32,12 +32,12 @@ const KEPT: usize = 5_000;
 /// Messages that are searched.
 const SEARCHED: usize = 10_000;
 const SEARCHES: usize = 50;
-/// How often the first screen and the scrolled list are measured.
+/// How many times the first screen and the scrolled list are measured.
 const RUNS: usize = 3;
-/// Movements of the wheel in one run.
+/// Wheel events in one run.
 const TURNS: usize = 200;
 
-/// Notes when the first message is on the screen, counted from the beginning of the navigation.
+/// Records when the first message is on the screen, counted from the start of the navigation.
 const NOTE_FIRST: &str = "new MutationObserver((_, watch) => {
     if (!document.querySelector(\"a[href^='#m=']\")) return;
     watch.disconnect();
@@ -86,7 +86,7 @@ struct Site {
 }
 
 impl Site {
-    /// By a name that browsers take for secure.
+    /// `localhost` rather than an address, because browsers consider it secure.
     fn origin(&self) -> String {
         self.simod.url().replace("127.0.0.1", "localhost")
     }
@@ -104,7 +104,7 @@ impl Site {
         firefox.pair(&self.link().await).await;
         firefox.press("button.big").await;
         firefox.until("Boolean(document.querySelector('.good'))").await;
-        // Only pushes count, so the page with its stream is left.
+        // Leaves the page, whose stream would otherwise show the message before the push.
         firefox.go("about:blank").await;
         self.rings("Warm-up").await;
         let mut warm = Vec::new();
@@ -184,7 +184,7 @@ impl Site {
                 chromium.evaluate("window.firstMessage").await.as_f64()
             });
             first.push(seen.await);
-            // What the start does afterwards is not scrolling.
+            // Lets the app finish what it does after its start, which is not scrolling.
             tokio::time::sleep(Duration::from_secs(3)).await;
             chromium.trace().await;
             for turn in 0..TURNS {
@@ -207,7 +207,7 @@ impl Site {
     }
 }
 
-/// Ends the workers that run, as Firefox does after half a minute without an event.
+/// Stops the running workers, as Firefox does after half a minute without an event.
 const STOP_WORKERS: &str =
     "const workers = Cc['@mozilla.org/serviceworkers/manager;1'].getService(Ci.nsIServiceWorkerManager);
     const all = workers.getAllRegistrations();

@@ -1,6 +1,5 @@
-//! Two builds of simod: what each does in a second, the processor time that it takes for a message, and what it keeps. The
-//! processor time changes less than a rate does with what else the machine does; and the build before against itself shows
-//! how much each still changes.
+//! Compares two builds of simod: their rates, the processor time per message, and what they store. Processor time depends
+//! less than rates do on the machine's other load; and the old build against itself shows the noise of each figure.
 
 use std::{
     fmt, fs,
@@ -30,7 +29,7 @@ use crate::{
     wide,
 };
 
-/// Requests over each of the connections: seconds of processor time, so that a tick of 10 ms is below 1 %.
+/// Requests on each connection: seconds of processor time, so that a tick of 10 ms is below 1 %.
 const SINGLES: usize = 600;
 const BATCHES: usize = 25;
 
@@ -43,13 +42,13 @@ pub(crate) const PARTS: [Measurement; 5] = [
     Measurement::Wide,
 ];
 
-/// The topic of the messages whose size is compared.
+/// The topic of the messages whose stored size is compared.
 const TOPIC: &str = "naryady";
 
-/// The simod in a folder of binaries.
+/// Path of the simod in a folder of binaries.
 ///
 /// # Errors
-/// When there is none.
+/// When the folder has none.
 pub(crate) fn simod_in(folder: &str) -> Result<PathBuf, String> {
     let simod = Path::new(folder).join("simod");
     if simod.is_file() {
@@ -62,7 +61,7 @@ pub(crate) fn simod_in(folder: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// So many pairs of the build before and this one, and as many of the build before and itself.
+/// Runs this many pairs of the old build and this one, and as many of the old build and itself.
 pub(crate) async fn measure(
     directory: &Path,
     before: &Path,
@@ -78,7 +77,7 @@ pub(crate) async fn measure(
             for (figures, build) in run.iter_mut().zip([&before, &after, &before]) {
                 *figures = build.figures(*part).await;
             }
-            // Every second pair is the other way round: a machine that becomes slower favours neither build.
+            // Every second pair runs in reverse order, so that a machine that slows down favours neither build.
             if number % 2 == 0 {
                 run.reverse();
             }
@@ -98,7 +97,7 @@ pub(crate) async fn measure(
     Comparisons(runs.iter().flat_map(|runs| compared(runs)).collect())
 }
 
-/// Of each figure, the build before against itself and against this one.
+/// For each figure, the old build against itself and against this one.
 fn compared(runs: &[[Vec<Figure>; 3]]) -> Vec<(String, Figure, Vec<Pair>)> {
     let mut all = Vec::new();
     for (place, figure) in runs[0][0].iter().enumerate() {
@@ -112,7 +111,7 @@ fn compared(runs: &[[Vec<Figure>; 3]]) -> Vec<(String, Figure, Vec<Pair>)> {
     all
 }
 
-/// A number that one run gives.
+/// A number measured in one run.
 #[derive(Clone, Copy)]
 struct Figure {
     name: &'static str,
@@ -130,7 +129,7 @@ fn show(value: f64, unit: &str) -> String {
     format!("{value:.*} {unit}", usize::from(value < 1_000.0))
 }
 
-/// A build with the databases that its runs begin with copies of: pairing people's phones takes longer than a run.
+/// A build, with databases that its runs start from copies of: pairing people's phones takes longer than a run.
 struct Build {
     simod: PathBuf,
     directory: TempDir,
@@ -139,7 +138,7 @@ struct Build {
     web: OnceCell<Queue>,
 }
 
-/// A simod that is down, with the tokens of the ACS there.
+/// A stopped simod, with the tokens of its ACS.
 struct Seed {
     simod: Simod,
     tokens: Vec<String>,
@@ -183,7 +182,7 @@ impl Build {
         self.many.get_or_init(make).await
     }
 
-    /// One run, on a database of its own.
+    /// One run, on a fresh copy of the database.
     async fn figures(&self, part: Measurement) -> Vec<Figure> {
         let directory = TempDir::with_prefix_in("run-", self.directory.path()).expect("a directory");
         let directory = directory.path();
@@ -203,7 +202,7 @@ impl Build {
         vec![Figure::new("resident when idle", footprint::idle_mib(&simod).await, "MiB")]
     }
 
-    /// The provider says nothing, so that hardly anything but accepting goes on.
+    /// The provider never answers, so that almost only accepting is measured.
     async fn ingest(&self, directory: &Path, provider: &Provider) -> Vec<Figure> {
         let Seed { simod, tokens } = self.few().await;
         let silence = Silence::begin();
@@ -226,7 +225,7 @@ impl Build {
         ]
     }
 
-    /// Drains what was queued while the provider was silent, and looks at what is kept of it.
+    /// Drains what was queued while the provider was silent, and measures what is stored of it.
     async fn drain(&self, directory: &Path, provider: &Provider) -> Vec<Figure> {
         let Seed { simod: seed, tokens } = self.few().await;
         let silence = Silence::begin();
@@ -241,7 +240,7 @@ impl Build {
         let mut simod = setup.fcm_at(&provider.url, &provider.files).start().await;
         let rate = drain::rate(provider, 0).await;
         let resident = footprint::resident_mib(simod.pid());
-        // With its start, since it drains from then on.
+        // Includes its start, since it drains from then on.
         let used = used_us(&simod).await;
         simod.terminate().await;
         let bytes = stored_bytes(&simod).await - stored_bytes(seed).await;
@@ -272,7 +271,7 @@ impl Build {
     }
 }
 
-/// A message that is typical in size: 40 characters of title, 80 of body, an external id, a topic, one phone.
+/// A message of typical size: 40 characters of title, 80 of body, an external id, a topic, one phone.
 fn message(number: usize) -> String {
     let to = site::personnel_no(number % ingest::EMPLOYEES);
     let (title, body) = (text(number, 40), text(number + 1, 80));
@@ -281,7 +280,7 @@ fn message(number: usize) -> String {
     )
 }
 
-/// So many characters of words that differ from message to message, as their index would else be smaller than it is.
+/// Text of this length, with words that vary between messages; otherwise their index would be unrealistically small.
 fn text(number: usize, length: usize) -> String {
     const WORDS: [&str; 16] = [
         "насос",
@@ -306,8 +305,8 @@ fn text(number: usize, length: usize) -> String {
     words.flat_map(|word| word.chars().chain([' '])).take(length - 1).chain(['.']).collect()
 }
 
-/// What the database of a simod that is down takes: its file, or its tables with their indexes, without what updates left
-/// behind, for which the server has further use.
+/// Bytes that the database of a stopped simod takes: its file, or its tables with their indexes, without the space that
+/// updates freed and the server reuses.
 async fn stored_bytes(simod: &Simod) -> i64 {
     let url = simod.database_url();
     if !database::is_on_server(&url) {
@@ -331,18 +330,18 @@ fn client(simod: &Simod) -> Client {
     simod.owner().for_client(Some(site::CLIENT.to_owned()))
 }
 
-/// The processor time of simod in microseconds when everything is done that messages begin: what goes on behind the answers
-/// is part of what they cost.
+/// The processor time of simod in microseconds once all work on the messages is done: background work is part of their
+/// cost.
 pub(crate) async fn used_us(simod: &Simod) -> u64 {
-    // A search waits until the words of all messages are indexed, which simod otherwise puts off while it is busy.
+    // A search waits until the words of all messages are indexed, which simod postpones while it is busy.
     let list = ListQuery { query: Some("нигде".to_owned()), limit: Some(1), ..ListQuery::default() };
     let client = client(simod);
-    // On a busy machine that may be longer than a caller waits for an answer.
+    // On a busy machine that may take longer than one request waits.
     within(Duration::from_mins(5), "all words are indexed", async || client.messages(&list).await.ok()).await;
     cpu::used_us_when_idle(simod.pid()).await
 }
 
-/// The figures of two runs, one soon after the other.
+/// The figures of two consecutive runs.
 struct Pair {
     before: f64,
     after: f64,
@@ -354,7 +353,7 @@ impl Pair {
     }
 }
 
-/// What was compared, with all its pairs.
+/// All figures compared, with their pairs.
 pub(crate) struct Comparisons(Vec<(String, Figure, Vec<Pair>)>);
 
 impl fmt::Display for Comparisons {
@@ -366,7 +365,7 @@ impl fmt::Display for Comparisons {
     }
 }
 
-/// The ratio is the median of the pairs' ratios: the two runs of a pair met the same machine, all others did not.
+/// The ratio is the median of the pairs' ratios: only the two runs of a pair met the same conditions.
 fn cells(name: &str, unit: &str, pairs: &[Pair]) -> [String; 6] {
     let mut ratios: Vec<f64> = pairs.iter().map(Pair::ratio).collect();
     let [least, lower, ratio, upper, most] =

@@ -1,4 +1,4 @@
-//! The processor time of a process in microseconds: user and system, all its threads, also those that have ended.
+//! The processor time of a process in microseconds: user and system, all its threads, including those that have ended.
 
 use std::{cell::Cell, fs, time::Duration};
 
@@ -7,13 +7,13 @@ use simo_tests::wait::within;
 /// The unit of `/proc/PID/stat`: `USER_HZ` is 100 on every architecture that Rust's standard library has for Linux.
 const TICK_US: u64 = 10_000;
 
-/// What it has used until now.
+/// The time used so far.
 pub(crate) fn used_us(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
     parse(&stat).expect("Linux says how much")
 }
 
-/// What it has used when it is idle: when it used hardly more than 2 % in the last second.
+/// The time used once the process is idle: at most about 2 % in the last second.
 pub(crate) async fn used_us_when_idle(pid: u32) -> u64 {
     let last = Cell::new(used_us(pid));
     within(Duration::from_mins(2), "the process is idle", async || {
@@ -25,7 +25,7 @@ pub(crate) async fn used_us_when_idle(pid: u32) -> u64 {
 }
 
 /// `utime` and `stime` of proc(5), the 14th and 15th field. The second field is the name in parentheses, which may
-/// itself hold spaces and parentheses.
+/// itself contain spaces and parentheses.
 fn parse(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);

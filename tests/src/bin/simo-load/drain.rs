@@ -1,5 +1,5 @@
-//! Drain: 100,000 queued pushes to the stand-in, next to a bare reqwest loop that sends as many over as many
-//! connections and streams.
+//! Drain: 100,000 queued pushes to the stand-in, compared with a bare reqwest loop that sends as many over the same number
+//! of connections and streams.
 
 use std::{
     path::Path,
@@ -25,7 +25,7 @@ const BATCH: usize = 5_000;
 const CONNECTIONS: usize = 4;
 const STREAMS: usize = 90;
 
-/// Ours and the bare loop in turns.
+/// Alternates between simod and the bare loop.
 pub(crate) async fn measure(directory: &Path, rounds: usize) -> Vec<Row> {
     let provider = Provider::start(directory);
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
@@ -43,17 +43,17 @@ pub(crate) async fn measure(directory: &Path, rounds: usize) -> Vec<Row> {
     ]
 }
 
-/// How it went.
+/// The result of a drain.
 pub(crate) struct Drained {
     /// Pushes a second.
     pub rate: f64,
     /// Memory of the first instance, in MiB.
     pub resident: f64,
-    /// Pushes that the provider took once more than once.
+    /// Pushes that the provider accepted more than once.
     pub repeats: u64,
 }
 
-/// Queues while the provider is unreachable, then starts so many instances with the provider there.
+/// Queues pushes while the provider is unreachable, then starts this many instances with the provider available.
 pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usize) -> Drained {
     let silence = Silence::begin();
     let setup = site::setup(directory, "queue").fcm_at(&silence.url, &provider.files);
@@ -70,7 +70,7 @@ pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usiz
         running.push(setup.start().await);
     }
     let rate = rate(provider, before).await;
-    // What would be repeated, is on its way already or waits for a lease.
+    // Any repeat is on its way already or waits for a lease.
     let repeats = if instances > 1 {
         tokio::time::sleep(Duration::from_secs(30)).await;
         provider.stats(before).await.accepted - PUSHES as u64
@@ -80,7 +80,7 @@ pub(crate) async fn drain(directory: &Path, provider: &Provider, instances: usiz
     Drained { rate, resident: footprint::resident_mib(running[0].pid()), repeats }
 }
 
-/// Queues so many messages.
+/// Queues 100,000 messages.
 pub(crate) async fn post(simod: &Simod, token: String, message: fn(usize) -> String) {
     let target = Target { address: site::address(simod), path: "/api/v1/messages/batch", token };
     let mut connection = Connection::open(target).await;
@@ -90,10 +90,10 @@ pub(crate) async fn post(simod: &Simod, token: String, message: fn(usize) -> Str
     }
 }
 
-/// Pushes a second from call `before` on, when all have arrived.
+/// Pushes per second from call `before` on; waits until all have arrived.
 pub(crate) async fn rate(provider: &Provider, before: u64) -> f64 {
     let all = async || {
-        // Looking costs the stand-in a little, so not too often.
+        // Polling costs the stand-in a little, so not too often.
         tokio::time::sleep(Duration::from_millis(250)).await;
         let stats = provider.stats(before).await;
         (stats.accepted >= PUSHES as u64).then_some(stats)
@@ -119,7 +119,7 @@ async fn loop_of_sends(provider: &Provider) -> f64 {
     PUSHES as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Sends so many pushes over as many connections and streams as simod.
+/// Sends this many pushes over as many connections and streams as simod.
 pub(crate) async fn send_all<S, F>(
     pushes: usize,
     connect: impl Fn() -> S,
@@ -149,7 +149,7 @@ pub(crate) async fn send_all<S, F>(
     tasks.join_all().await;
 }
 
-/// What simod sends for such a message.
+/// The push that simod sends for such a message.
 fn push(number: usize) -> serde_json::Value {
     json!({
         "token": format!("load-{number:032}"),

@@ -25,7 +25,7 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
 
 /// Resident memory of a simod that has just started.
 pub(crate) async fn idle_mib(simod: &Simod) -> f64 {
-    // Idle: its first periodic duties are done.
+    // Wait until its first periodic duties are done.
     tokio::time::sleep(Duration::from_secs(2)).await;
     resident_mib(simod.pid())
 }

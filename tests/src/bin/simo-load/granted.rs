@@ -1,4 +1,4 @@
-//! A topic with 1,000 grants over nested groups and 100,000 employees: who would receive it, and one message to it.
+//! A topic with 1,000 grants over nested groups and 100,000 employees: its audience, and one message to it.
 
 use std::{path::Path, time::Instant};
 
@@ -15,7 +15,7 @@ use crate::{
     wide::{OTHERS, PEOPLE, announce},
 };
 
-/// Groups of people, ten of which are in a group of the next size, ten of which are in one again.
+/// Groups of people, ten to a group of the next size, and ten of those to one of the largest.
 const GROUPS: [(&str, usize); 3] = [("smena", 900), ("ceh", 90), ("zavod", 9)];
 
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
@@ -59,7 +59,7 @@ fn name(level: usize, number: usize) -> String {
     format!("{}-{number}", GROUPS[level].0)
 }
 
-/// Puts groups into the larger ones, which are made.
+/// Creates the larger groups and puts the smaller ones into them.
 async fn nest(plant: &Plant) {
     for level in 1..GROUPS.len() {
         let outer = stream::iter((0..GROUPS[level].1).map(|number| name(level, number)));

@@ -32,20 +32,20 @@ use self::{
 };
 use crate::{blast::quantile, site, table::Row};
 
-/// Rows on a page, as programs ask for them.
+/// Rows per page, as programs ask for them.
 const PAGE: u32 = 50;
-/// Rows of a step on the way to the far page.
+/// Rows per step on the way to the far page.
 const STEP: u32 = 1_000;
-/// The page that must cost what the first one costs.
+/// The far page, which must cost no more than the first.
 const FAR: u32 = 10_000;
-/// What a page may take, in milliseconds.
+/// The limit for a page, in milliseconds.
 const MOST: f64 = 50.0;
-/// How often each query is asked.
+/// How many times each query is asked.
 const TIMES: usize = 200;
 
 /// Seeds, then asks.
 pub(crate) async fn measure(directory: &Path, deliveries: u64) -> Vec<Row> {
-    // In this process: nothing is measured while it answers.
+    // In this process, because it is idle while queries are measured.
     let fcm = FakeFcm::start();
     fcm.journal().without_bodies();
     fcm.script().mixture(Some(Mixture { rate: 0.04, answers: vec![Answer::InvalidPayload], seed: 4 }));
@@ -70,7 +70,7 @@ pub(crate) async fn measure(directory: &Path, deliveries: u64) -> Vec<Row> {
                 (ask(form, number / forms.len()), form.sort)
             })
             .collect();
-        // Once without a watch.
+        // Warm-up, not measured.
         for (list, sort) in asked.iter().take(forms.len() * 2) {
             page(&viewer, list, *sort).await;
         }
@@ -87,7 +87,7 @@ pub(crate) async fn measure(directory: &Path, deliveries: u64) -> Vec<Row> {
     rows
 }
 
-/// Makes the clients and their history; the large one, and when its history began and ended.
+/// Creates the clients and their history; returns the large client, and when its history began and ended.
 async fn seed(simod: &Simod, deliveries: u64) -> (Site, i64, i64) {
     eprintln!("history: people and phones …");
     let mut sites = Vec::new();
@@ -120,7 +120,7 @@ async fn seed(simod: &Simod, deliveries: u64) -> (Site, i64, i64) {
     (sites.swap_remove(0), first, last)
 }
 
-/// Pushes to FCM that are not done.
+/// Number of pushes to FCM that are not done.
 async fn waiting_pushes(simod: &Simod) -> u64 {
     let answer = reqwest::get(format!("{}/metrics", simod.url())).await;
     let text = answer.expect("simod answers").text().await.expect("metrics are text");
@@ -130,8 +130,8 @@ async fn waiting_pushes(simod: &Simod) -> u64 {
         .expect("the queue is a number")
 }
 
-/// Waits until PostgreSQL has looked at what is in the tables, as it does by itself on a server in use; says whose
-/// statistics it has. SQLite has none.
+/// Waits until autovacuum has analyzed the tables, as it would on a server in use; returns where the statistics come
+/// from. SQLite has none.
 async fn wait_for_statistics(database: &str) -> Option<&'static str> {
     if database.starts_with("sqlite:") {
         return None;
@@ -153,7 +153,7 @@ async fn wait_for_statistics(database: &str) -> Option<&'static str> {
     Some("`analyze`, autovacuum did not come")
 }
 
-/// Somebody who reads the client's history, over TCP.
+/// A viewer of the client's history, over TCP.
 async fn viewer(simod: &Simod, site: &Site) -> Client {
     let name = "viewer".to_owned();
     let operator = NewOperator { name: name.clone(), role: Role::Viewer };
@@ -164,18 +164,18 @@ async fn viewer(simod: &Simod, site: &Site) -> Client {
     simod.caller(&issued.token)
 }
 
-/// A page, and how many milliseconds it took.
+/// A page, and how long it took in milliseconds.
 async fn page(viewer: &Client, list: &ListQuery, sort: Sort) -> (Page<Delivery>, f64) {
     let started = Instant::now();
     let page = viewer.deliveries(list, sort).await.expect("history answers");
     (page, started.elapsed().as_secs_f64() * 1e3)
 }
 
-/// The far page and those behind it, one after the other; where there are fewer, from the middle of what there is. `None`
-/// when one page is all.
+/// Times of the far page and those after it; for a shorter list, of pages from its middle on. `None` when it has only
+/// one page.
 async fn far(viewer: &Client, list: &ListQuery, sort: Sort) -> Option<(u32, Vec<f64>)> {
     let (mut number, mut at) = walk(viewer, list, sort).await?;
-    // Places are a thousand rows apart: the last steps are those of a page.
+    // Steps are a thousand rows wide, so the last few go page by page.
     while number < FAR && at.is_far {
         let step = at.step(list);
         at.cursor = page(viewer, &step, sort).await.0.next?;
@@ -194,7 +194,7 @@ async fn far(viewer: &Client, list: &ListQuery, sort: Sort) -> Option<(u32, Vec<
 /// A place in a list.
 struct Place {
     cursor: String,
-    /// Whether the far page follows.
+    /// Whether the list reaches the far page.
     is_far: bool,
 }
 
@@ -204,8 +204,8 @@ impl Place {
     }
 }
 
-/// Walks in wide steps until just before the far page; answers the page and the place there, or in the middle when the
-/// list ends before.
+/// Walks in wide steps until just before the far page; returns the page number and place there, or in the middle of a
+/// shorter list.
 async fn walk(viewer: &Client, list: &ListQuery, sort: Sort) -> Option<(u32, Place)> {
     let enough = (FAR * PAGE / STEP) as usize - 1;
     let mut wide = ListQuery { limit: Some(STEP), ..list.clone() };

@@ -1,6 +1,6 @@
-//! Ingest: one message a request over 64 connections, and batches, next to the bare handler. The provider of the phones
-//! takes connections and says nothing, so that hardly anything but accepting goes on; and once with phones that take
-//! streams, and are offline.
+//! Ingest: one message per request over 64 connections, and batches, compared with the bare handler. The phones' provider
+//! accepts connections and never answers, so that almost only accepting is measured; and once with offline phones that take
+//! streams.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ pub(crate) const EMPLOYEES: usize = 5_000;
 pub(crate) const BATCH: usize = 1_000;
 pub(crate) const BATCH_CONNECTIONS: usize = 4;
 
-/// Rounds of ours and the bare one in turns, so that a slow minute of the machine meets both.
+/// Alternates between simod and the bare handler, so that a slow minute of the machine affects both.
 pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machine: &Machine) -> Vec<Row> {
     let provider = Provider::start(directory);
     let silence = Silence::begin();
@@ -48,7 +48,7 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
     drop(ours);
     let streams = Door::of_simod(site::setup(directory, "ingest-streams"), "stream").await;
     let (streams_single, streams_batched) = (streams.singles(length).await, streams.batches(length).await);
-    // 64 posts can share one sync, but none may be answered before its own.
+    // 64 posts can share one sync, but each is answered only after its own sync.
     let disk = 0.7 * CONNECTIONS as f64 / machine.sync.as_secs_f64();
     vec![
         Row::rate("ingest, single, 64 connections", single, bare_single, 0.30, disk),
@@ -59,7 +59,7 @@ pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64, machi
     ]
 }
 
-/// Where messages are posted.
+/// A server to post messages to.
 pub(crate) struct Door {
     address: String,
     token: String,
@@ -67,24 +67,24 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// That of a simod with employees who have a phone of a channel each.
+    /// A simod with employees who each have a phone on this channel.
     pub(crate) async fn of_simod(setup: Setup, channel: &str) -> Self {
         let (simod, token) = site::with_phones(setup, EMPLOYEES, channel).await;
         Self { address: site::address(&simod), token, _simod: Some(simod) }
     }
 
-    /// That of a server that somebody else keeps running.
+    /// A server that the caller keeps running.
     pub(crate) fn at(address: String, token: String) -> Self {
         Self { address, token, _simod: None }
     }
 
-    /// Messages a second, one a request.
+    /// Messages per second, one per request.
     pub(crate) async fn singles(&self, until: Until) -> f64 {
         let bodies: Bodies = Arc::new(|connection, number| Bytes::from(message(connection * 131 + number)));
         blast::rate(&self.target("/api/v1/messages"), CONNECTIONS, until, &bodies).await
     }
 
-    /// Messages a second, in batches.
+    /// Messages per second, in batches.
     pub(crate) async fn batches(&self, until: Until) -> f64 {
         let bodies: Bodies = Arc::new(|connection, number| batch(connection * 131 + number * BATCH));
         let target = self.target("/api/v1/messages/batch");
@@ -96,7 +96,7 @@ impl Door {
     }
 }
 
-/// A message such as a 1C posts, for one of the employees.
+/// A message as a 1C would post it, for one of the employees.
 pub(crate) fn message(number: usize) -> String {
     format!(
         r#"{{"title":"Наряд № {number}","body":"Насос ПН-2, котельная: давление на выходе 7,4 бар при норме 6,0. Проверить клапан и доложить мастеру смены.","priority":"high","recipients":{{"employees":["{}"]}},"data":{{"order":{number}}}}}"#,

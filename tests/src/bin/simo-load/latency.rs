@@ -1,4 +1,4 @@
-//! From POST to the arrival at the provider, at a steady 500 messages a second.
+//! From POST to arrival at the provider, at a steady 500 messages a second.
 
 use std::{collections::HashMap, path::Path, time::Duration};
 
@@ -25,7 +25,7 @@ pub(crate) struct Posted {
     pub(crate) answered_us: i64,
 }
 
-/// Twenty seconds at the rate.
+/// Runs for twenty seconds at that rate.
 pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     let provider = Provider::start(directory);
     let setup = site::setup(directory, "latency").fcm_at(&provider.url, &provider.files);
@@ -44,7 +44,7 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
     ]
 }
 
-/// Posts `count` messages at `rate` a second, whether or not earlier ones are answered.
+/// Posts `count` messages at `rate` per second, whether or not earlier ones are answered.
 pub(crate) async fn steadily(
     simod: &Simod,
     token: &str,
@@ -73,7 +73,7 @@ pub(crate) async fn steadily(
     tasks.join_all().await.into_iter().flatten().collect()
 }
 
-/// How long each took from its POST to the provider, in milliseconds; waits until all are there.
+/// Milliseconds from each POST to its arrival at the provider; waits until all have arrived.
 pub(crate) async fn to_provider(provider: &Provider, before: u64, posted: &[Posted]) -> Vec<f64> {
     within(Duration::from_mins(2), "all messages reach the provider", || async {
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -95,7 +95,7 @@ pub(crate) async fn to_provider(provider: &Provider, before: u64, posted: &[Post
     .await
 }
 
-/// The id in the answer to a post.
+/// The message id in the answer to a post.
 pub(crate) fn id_of(answer: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Answer {

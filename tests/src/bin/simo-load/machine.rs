@@ -1,4 +1,4 @@
-//! The machine and the disk under the figures.
+//! The machine and disk that the figures were measured on.
 
 use std::{
     fmt, fs,
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the figures depend on.
+/// Properties of the machine that the figures depend on.
 pub(crate) struct Machine {
     processor: String,
     cores: usize,
@@ -15,12 +15,12 @@ pub(crate) struct Machine {
     kernel: String,
     directory: PathBuf,
     file_system: String,
-    /// The median time until 4 KiB written to a file are on the disk.
+    /// The median time to write 4 KiB to a file and sync it.
     pub(crate) sync: Duration,
 }
 
 impl Machine {
-    /// Looks at this machine, and at the file system of `directory`.
+    /// Examines this machine, and the file system of `directory`.
     pub(crate) fn look(directory: &Path) -> Self {
         let field = |file: &str, name: &str| {
             let text = fs::read_to_string(file).unwrap_or_default();
@@ -40,7 +40,7 @@ impl Machine {
         }
     }
 
-    /// Ends the program when the directory is in memory, where a sync costs nothing and the figures say nothing.
+    /// Exits when the directory is in memory, where a sync costs nothing and the figures mean nothing.
     pub(crate) fn refuse_memory(&self) {
         if matches!(self.file_system.as_str(), "tmpfs" | "ramfs") {
             eprintln!(
@@ -70,7 +70,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// The type of the file system that `directory` is on: of the longest mount point above it.
+/// The type of the file system that `directory` is on: that of the longest mount point above it.
 fn file_system(directory: &Path) -> String {
     let directory = directory.canonicalize().expect("the directory is there");
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();

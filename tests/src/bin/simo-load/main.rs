@@ -1,5 +1,5 @@
-//! The load tool: measures what SiMO promises of its speed, next to the least that could do the same work, on this
-//! machine and disk, and prints one table.
+//! The load tool: measures the speed that SiMO promises, next to the least that could do the same work, on this machine
+//! and disk, and prints one table.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -37,7 +37,7 @@ use tempfile::TempDir;
 use machine::Machine;
 use table::Row;
 
-/// The same allocator as simod's, so that the bare handler differs in the work only.
+/// The same allocator as simod's, so that the bare handler differs only in its work.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -124,7 +124,7 @@ fn main() {
     }
 }
 
-/// Prints the table; whether every target was met.
+/// Prints the table; returns whether every target was met.
 async fn measure(arguments: &Arguments) -> bool {
     eprintln!("building the programs …");
     programs::program("simod");

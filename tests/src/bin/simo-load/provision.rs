@@ -17,7 +17,7 @@ const GROUPS: usize = 200;
 const TOPICS: usize = 100;
 const GRANTS: usize = 10;
 const OTHERS: usize = 100;
-/// Messages a second, one a request.
+/// Messages per second, one per request.
 const RATE: usize = 100;
 const SECONDS: usize = 12;
 

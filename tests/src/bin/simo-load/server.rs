@@ -1,5 +1,5 @@
-//! PostgreSQL: ingest next to SQLite on the same machine and to a bare insert of the same rows, and a backlog that two
-//! instances drain next to one.
+//! PostgreSQL: ingest compared with SQLite on the same machine and with a bare insert of the same rows; and a backlog
+//! drained by two instances compared with one.
 
 use std::{path::Path, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     unnest::Unnest,
 };
 
-/// Ours and the others in turns, so that a slow minute of the machine meets all.
+/// Alternates between them, so that a slow minute of the machine affects all.
 pub(crate) async fn measure(directory: &Path, rounds: usize, seconds: u64) -> Vec<Row> {
     let mut rows = ingest(directory, rounds, Duration::from_secs(seconds)).await;
     let provider = Provider::start(directory);

@@ -1,4 +1,4 @@
-//! A release simod with clients that are large enough to measure.
+//! A release build of simod with clients large enough to measure.
 
 use std::{
     net::TcpListener,
@@ -19,20 +19,19 @@ use simo_tests::{
     simod::Setup,
 };
 
-/// Phones that are being paired at once.
+/// Phones paired concurrently.
 const PAIRINGS: usize = 128;
 
-/// The personnel number of the n-th employee.
 pub(crate) fn personnel_no(number: usize) -> String {
     format!("{:06}", 100_000 + number)
 }
 
-/// A client with so many employees, who are in no group.
+/// A client with this many employees, who are in no group.
 pub(crate) async fn plant(simod: &Simod, slug: &str, employees: usize) -> Plant {
     plant_in(simod, slug, employees, |_| None).await
 }
 
-/// A client with so many employees, each in a group that is made.
+/// A client with this many employees, each in the group that `group` names, created if needed.
 pub(crate) async fn plant_in(
     simod: &Simod,
     slug: &str,
@@ -58,7 +57,7 @@ pub(crate) async fn plant_in(
     plant
 }
 
-/// Gives every employee of a client one phone, as people do. In SQL it would be faster, but only for one build's tables.
+/// Pairs one phone for every employee, through the API: inserting with SQL would be faster, but fit only one build's tables.
 pub(crate) async fn give_phones(simod: &Simod, plant: &Plant, channel: &str) {
     let address = |personnel_no: &str| ChannelAddress {
         kind: channel.to_owned(),
@@ -71,7 +70,7 @@ pub(crate) async fn give_phones(simod: &Simod, plant: &Plant, channel: &str) {
     pair_phones(simod, plant, address).await;
 }
 
-/// The same, with phones that name such an address.
+/// The same, with these addresses.
 pub(crate) async fn pair_phones(simod: &Simod, plant: &Plant, address: impl Fn(&str) -> ChannelAddress) {
     let everyone = NewBatch { everyone: true, ..NewBatch::default() };
     let invites = plant.admin.invite_devices(&everyone).await.expect("everyone can be invited").invites;
@@ -89,7 +88,7 @@ pub(crate) async fn pair_phones(simod: &Simod, plant: &Plant, address: impl Fn(&
 /// The client of [`with_phones`].
 pub(crate) const CLIENT: &str = "load";
 
-/// A simod with a client of so many employees who have a phone each, and the token of an ACS.
+/// A simod with a client whose employees have one phone each, and the token of an ACS.
 pub(crate) async fn with_phones(setup: Setup, employees: usize, channel: &str) -> (Simod, String) {
     let simod = setup.start().await;
     let plant = plant(&simod, CLIENT, employees).await;
@@ -98,7 +97,7 @@ pub(crate) async fn with_phones(setup: Setup, employees: usize, channel: &str) -
     (simod, token)
 }
 
-/// A provider that takes connections into its backlog and never says a word.
+/// A provider that accepts connections into its backlog and never answers.
 pub(crate) struct Silence {
     _listener: TcpListener,
     /// Its base URL.
@@ -106,7 +105,7 @@ pub(crate) struct Silence {
 }
 
 impl Silence {
-    /// Begins to say nothing.
+    /// Starts listening.
     pub(crate) fn begin() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let url = format!("https://{}", listener.local_addr().expect("it is bound"));
@@ -114,19 +113,19 @@ impl Silence {
     }
 }
 
-/// The stand-in in a process of its own.
+/// The stand-in in its own process.
 pub(crate) struct Provider {
     process: Child,
     _stays_while_this_is_open: ChildStdin,
     http: reqwest::Client,
     /// Its base URL.
     pub(crate) url: String,
-    /// What simod is given of it.
+    /// The files that simod needs to use it.
     pub(crate) files: Files,
 }
 
 impl Provider {
-    /// Starts it.
+    /// Starts the process.
     pub(crate) fn start(directory: &Path) -> Self {
         let mut process = Command::new(programs::program("fake-fcm"))
             .arg("--directory")
@@ -152,7 +151,7 @@ impl Provider {
         }
     }
 
-    /// The journal in numbers, from call `from` on.
+    /// The journal's statistics from call `from` on.
     pub(crate) async fn stats(&self, from: u64) -> Stats {
         let url = format!("{}/standin/stats?from={from}", self.url);
         let answer = self.http.get(url).send().await.expect("the stand-in answers");
@@ -175,8 +174,8 @@ impl Drop for Provider {
     }
 }
 
-/// How simod is set up for a measurement in `directory` (or on the server that `SIMO_TEST_POSTGRES` names): with the defaults, but for the harness's short waits before a
-/// retry.
+/// Setup for a measurement in `directory` (or on the server that `SIMO_TEST_POSTGRES` names): the defaults, except for the
+/// harness's short waits before a retry.
 pub(crate) fn setup(directory: &Path, name: &str) -> Setup {
     let directory = directory.join(name);
     std::fs::create_dir_all(&directory).expect("a directory can be made");

@@ -1,4 +1,4 @@
-//! The table at the end.
+//! The table printed at the end.
 
 use std::{borrow::Cow, fmt};
 
@@ -15,7 +15,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// A rate next to the bare one, which must be at least `share` of it, or `enough` where that is less.
+    /// A rate next to the bare one: must be at least `share` of it, or at least `enough` where that is less.
     pub(crate) fn rate(
         name: impl Into<Cow<'static, str>>,
         ours: f64,
@@ -39,8 +39,8 @@ impl Row {
         }
     }
 
-    /// Figures of pairs of runs next to those of another program: their ratio is the median of the pairs' ratios, with its
-    /// quartiles, and must be at least `least`, if that is asked.
+    /// Figures of paired runs next to those of another program: the ratio is the median of the pairs' ratios, shown with its
+    /// quartiles, and must be at least `least`, if given.
     pub(crate) fn pairs(
         name: impl Into<Cow<'static, str>>,
         ours: &[f64],
@@ -73,7 +73,7 @@ impl Row {
         }
     }
 
-    /// The median and the 99th percentile of times in milliseconds, of which the latter must not exceed its target.
+    /// The median and the 99th percentile of times in milliseconds; the latter must not exceed the target.
     pub(crate) fn quantiles(name: impl Into<Cow<'static, str>>, p50: f64, p99: f64, most: f64) -> Self {
         Self {
             name: name.into(),
@@ -85,7 +85,7 @@ impl Row {
         }
     }
 
-    /// A figure that has no target.
+    /// A figure without a target.
     pub(crate) fn only(name: impl Into<Cow<'static, str>>, ours: String) -> Self {
         Self {
             name: name.into(),
@@ -123,7 +123,7 @@ impl fmt::Display for Table<'_> {
     }
 }
 
-/// Writes lines as columns, the first line as their head: a name, three figures, two remarks.
+/// Writes lines as columns, the first line as their header: a name, three figures, two remarks.
 pub(crate) fn lay_out<S: AsRef<str>>(f: &mut fmt::Formatter<'_>, lines: &[[S; 6]]) -> fmt::Result {
     let width =
         |column: usize| lines.iter().map(|line| line[column].as_ref().chars().count()).max().unwrap_or(0);

@@ -1,5 +1,5 @@
-//! The least that PostgreSQL could do for the same messages: their rows into the same tables, with `unnest`, a
-//! transaction for as many as simod takes at once.
+//! The least that PostgreSQL could do for the same messages: insert their rows into the same tables with `unnest`, in
+//! transactions as large as simod's.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,12 @@ use crate::{
     site,
 };
 
-/// As many messages as simod takes into one transaction.
+/// Messages that simod takes into one transaction.
 const BATCH: usize = 256;
 
-/// A database of its own with the same tables and people.
+/// Its own database with the same tables and people.
 pub(crate) struct Unnest {
-    // Its database goes with it.
+    // Kept because its database is removed with it.
     _simod: simo_tests::Simod,
     url: String,
     client_no: i64,

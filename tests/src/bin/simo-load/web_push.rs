@@ -1,5 +1,5 @@
-//! Web Push: 100,000 queued pushes to the stand-in, each encrypted with a key pair of its own; beside a bare loop that
-//! encrypts and posts as many, and beside the libraries that others would use: npm web-push and pywebpush.
+//! Web Push: 100,000 queued pushes to the stand-in, each encrypted with a fresh key pair; compared with a bare loop that
+//! encrypts and posts as many, and with the libraries in common use: npm web-push and pywebpush.
 
 pub(crate) mod bare;
 mod others;
@@ -23,10 +23,10 @@ use crate::{
     table::Row,
 };
 
-/// The service decrypts one body of this many.
+/// The service decrypts one body in this many.
 const OPENED: usize = 100;
 
-/// What the other programs send, and to whom.
+/// The task for the other programs: the pushes and their subscriptions.
 #[derive(Serialize, Deserialize)]
 struct Work {
     /// The CA of the push service, as PEM.
@@ -35,19 +35,19 @@ struct Work {
     subscriptions: Vec<Browser>,
 }
 
-/// A subscription as browsers write it.
+/// A subscription in the form that browsers send.
 #[derive(Serialize, Deserialize)]
 struct Browser {
     endpoint: String,
     keys: SubscriptionKeys,
 }
 
-/// The figures of runs, in their order.
+/// Figures of the runs, in order.
 #[derive(Default)]
 struct Figures {
     /// Pushes a second.
     rates: Vec<f64>,
-    /// Processor time of a push in microseconds.
+    /// Processor time per push in microseconds.
     cpu: Vec<f64>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) async fn measure(directory: &Path, rounds: usize) -> Vec<Row> {
     let (mut ours, mut again) = (Figures::default(), Figures::default());
     let mut memory = 0.0_f64;
     for round in 1..=rounds {
-        // The bare loop is between two runs of simod; which of them counts alternates.
+        // The bare loop runs between two runs of simod; they alternate as `ours` and `again`.
         let mut runs = [&mut ours, &mut again];
         if round % 2 == 0 {
             runs.reverse();
@@ -104,25 +104,25 @@ pub(crate) async fn measure(directory: &Path, rounds: usize) -> Vec<Row> {
     rows
 }
 
-/// A build of simod that has queued all, the browsers of its people, and their push service.
+/// A build of simod with all pushes queued, the browsers of its people, and their push service.
 pub(crate) struct Queue {
     service: PushService,
     program: PathBuf,
-    /// It is down.
+    /// Stopped.
     simod: Simod,
 }
 
-/// How a drain went.
+/// The result of a drain.
 pub(crate) struct Drained {
     pub(crate) arrived: Arrived,
-    /// Processor time of simod, with its start, since it drains from then on.
+    /// Processor time of simod, including its start, since it drains from then on.
     pub(crate) used_us: u64,
-    /// What simod has in memory then, in MiB.
+    /// Memory of simod afterwards, in MiB.
     pub(crate) resident: f64,
 }
 
 impl Queue {
-    /// Queues while the channel is off.
+    /// Queues the pushes while the channel is off.
     pub(crate) async fn new(directory: &Path, program: &Path) -> Self {
         let service = PushService::start();
         service.journal().without_bodies();
@@ -146,13 +146,13 @@ impl Queue {
         let off = setup(directory, &service, program).set("webpush.enabled", false);
         let mut simod = off.on_database_of(&simod).start().await;
         drain::post(&simod, token, drain::message).await;
-        // Indexing their words is not part of the drain.
+        // Indexing the words is not part of the drain.
         compare::used_us(&simod).await;
         simod.terminate().await;
         Self { service, program: program.to_owned(), simod }
     }
 
-    /// Drains a copy.
+    /// Drains a copy of the database.
     pub(crate) async fn drain(&self, directory: &Path) -> Drained {
         let directory = TempDir::with_prefix_in("web-push-", directory).expect("a directory");
         let setup = setup(directory.path(), &self.service, &self.program);
@@ -162,11 +162,11 @@ impl Queue {
         Drained { arrived, used_us: cpu::used_us_when_idle(simod.pid()).await, resident }
     }
 
-    /// Describes what simod sends, for others to send.
+    /// Writes the task for the other programs: the same pushes that simod sends.
     async fn write(&self, work: &Path) {
         let directory = work.parent().expect("a file is in a directory");
         let mut text = String::from_utf8(self.drain(directory).await.arrived.text).expect("it is JSON");
-        // Simod pads so, and all bodies are to be of one length.
+        // simod pads to a multiple of 128, and all bodies should have the same length.
         let padding = text.len().next_multiple_of(128) - text.len();
         text.extend(std::iter::repeat_n(' ', padding));
         let subscriptions = (0..EMPLOYEES).map(|_| browser(&self.service)).collect();
@@ -175,7 +175,7 @@ impl Queue {
         fs::write(work, json).expect("the file can be written");
     }
 
-    /// Lets another program post; it says how much processor time it took.
+    /// Lets another program post; it prints the processor time it used.
     async fn lets_post(&self, command: &mut Command, pushes: usize, figures: &mut Figures) {
         let output = command.stderr(Stdio::inherit()).output().expect("the program starts");
         assert!(output.status.success(), "{command:?}: {}", output.status);
@@ -184,11 +184,11 @@ impl Queue {
         figures.add(&self.arrived(pushes).await, used_us);
     }
 
-    /// Waits for this many pushes, none of which a push service would refuse.
+    /// Waits for this many pushes, and checks that a push service would accept them all.
     async fn arrived(&self, count: usize) -> Arrived {
         let journal = self.service.journal();
         let all = async || {
-            // Counting costs the stand-in a little, so not too often.
+            // Polling costs the stand-in a little, so not too often.
             tokio::time::sleep(Duration::from_millis(250)).await;
             (journal.accepted() >= count).then_some(())
         };
@@ -205,12 +205,12 @@ impl Queue {
     }
 }
 
-/// Pushes that came.
+/// Pushes that arrived.
 pub(crate) struct Arrived {
     pub(crate) pushes: usize,
     /// Pushes a second.
     pub(crate) rate: f64,
-    /// What was in the first.
+    /// The text of the first push.
     text: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! One message for 100,000 people of one client, while another client posts as usual.
+//! One message to 100,000 people of one client, while another client posts as usual.
 
 use std::{path::Path, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) const PEOPLE: usize = 100_000;
 pub(crate) const OTHERS: usize = 1_000;
-/// The other client's messages a second.
+/// Messages per second of the other client.
 const RATE: usize = 200;
 
 /// One message for everyone.
@@ -29,7 +29,7 @@ pub(crate) async fn measure(directory: &Path) -> Vec<Row> {
 pub(crate) const EVERYONE: &str =
     r#"{"title":"Общий сбор","body":"В 15:00 у проходной.","recipients":{"everyone":true}}"#;
 
-/// The client with the crowd and the other one, with their phones; the tokens of an ACS of each.
+/// Creates the client with the crowd and the other one, with their phones; returns the token of an ACS of each.
 pub(crate) async fn people(simod: &Simod) -> [String; 2] {
     eprintln!("wide: importing 100,000 employees, pairing their phones …");
     let wide = site::plant(simod, "wide", PEOPLE).await;
@@ -40,13 +40,13 @@ pub(crate) async fn people(simod: &Simod) -> [String; 2] {
     [wide.token("1c").await, other.token("scada").await]
 }
 
-/// How it went: milliseconds.
+/// Results in milliseconds.
 pub(crate) struct Announced {
     accepted: f64,
     first: f64,
     /// From 202 to the last push.
     pub(crate) last: f64,
-    /// Of the other client's messages, from POST to 202 and to the provider.
+    /// The other client's messages, from POST to 202 and to the provider.
     answered_p99: f64,
     arrived_p99: f64,
 }
@@ -63,14 +63,14 @@ impl Announced {
     }
 }
 
-/// The wide message goes out one second after the other client began, which goes on until the last push.
+/// Posts the wide message one second after the other client begins; the other client posts until the last push.
 pub(crate) async fn announce(
     simod: &Simod,
     provider: &Provider,
     [wide, other]: [&str; 2],
     body: &'static str,
 ) -> Announced {
-    // The same without the crowd, to warm up.
+    // Only the other client, as a warm-up.
     latency::steadily(simod, other, RATE, RATE, OTHERS).await;
     let before = provider.stats(0).await.calls;
     let target = Target { address: site::address(simod), path: "/api/v1/messages", token: wide.to_owned() };

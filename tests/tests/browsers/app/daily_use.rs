@@ -1,5 +1,5 @@
-//! What people do with the app besides: iPhones, links, searches, their other phones, a permission that is refused, a portal that
-//! answers in simod's place.
+//! Daily use of the app: iPhones, links, searches, the person's other phones, a refused permission, a portal that answers
+//! in simod's place.
 
 use serde_json::{Value, json};
 use simo_common::api::message::PostMessage;
@@ -11,7 +11,7 @@ use simo_tests::{
 
 use super::site::{ANNA, Site};
 
-/// A paired Chromium that shows the list.
+/// A paired Chromium that shows the message list.
 async fn paired(site: &Site) -> Option<Chromium> {
     let mut chromium =
         Chromium::start_with(&chromium()?, &site.desktop, &["--lang=ru-RU", "--accept-lang=ru-RU"]).await;
@@ -36,7 +36,7 @@ async fn an_iphone_is_shown_the_code_and_leaves_it_unused() {
     chromium.says("Откройте SiMO с экрана «Домой»").await;
     chromium.reload().await;
     assert!(site.phones().await.is_empty());
-    // Elsewhere it still works.
+    // In another browser the same link still works.
     let mut other = Chromium::start(&binary, &site.desktop).await;
     other.pair(&link).await;
     assert_eq!(site.phones().await.len(), 1);
@@ -53,7 +53,7 @@ async fn a_message_is_shown_with_its_table_and_only_harmless_links() {
         ..to_employees("Котёл <b>2</b>", &[ANNA])
     };
     let id = site.acs.post_message(&message, false).await.unwrap().id;
-    // A link that somebody else made asks, and acknowledges nothing.
+    // A link from someone else asks first, and acknowledges nothing by itself.
     chromium.open(&format!("{}/app/#ack={id}", site.front.url)).await;
     chromium.says("Подтвердить это сообщение?").await;
     let found = chromium
@@ -134,7 +134,7 @@ async fn who_refuses_notifications_or_meets_a_portal_is_told_what_to_do() {
         "[...document.querySelectorAll('button')].find((again) => again.innerText === 'Повторить').click()";
     chromium.evaluate(again).await;
     chromium.until("document.querySelectorAll('.cards li').length === 1").await;
-    // The language is the person's choice, and stays.
+    // The person chose the language, so it stays.
     chromium.open(&format!("{}/app/#/settings", site.front.url)).await;
     chromium.until("Boolean(document.querySelector('#language'))").await;
     let english = "(() => { const language = document.querySelector('#language'); language.value = 'en';

@@ -1,4 +1,4 @@
-//! A proxy between the browser and simod: it nests simod under a path, lets calls hang, and plays a server of another build.
+//! A proxy between browser and simod: it serves simod under a path, lets calls hang, and plays a server of another build.
 
 use std::sync::{
     Arc, Mutex, OnceLock,
@@ -15,16 +15,16 @@ use http::{StatusCode, header};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-/// The paths under which it serves simod, as if there were two.
+/// The paths under which it serves simod, as if there were two installations.
 const PATHS: [&str; 2] = ["/simo", "/other"];
 
-/// The name of another build's folder, as long as a real one.
+/// The folder name of another build, as long as a real one.
 const OTHER: &str = "0123456789abcdef";
 
 pub(super) struct Front {
-    /// `http://localhost:PORT`: browsers take it for secure.
+    /// `http://localhost:PORT`: browsers consider it secure.
     pub(super) origin: String,
-    /// The address of simod behind it.
+    /// The URL of simod through the proxy.
     pub(super) url: String,
     shared: Arc<Shared>,
     _task: AbortOnDropHandle<()>,
@@ -58,17 +58,17 @@ impl Front {
         self.shared.hash.set(rest.split('/').next().unwrap().to_owned()).unwrap();
     }
 
-    /// Which calls of the API are left without an answer: the beginning of their paths.
+    /// Leaves API calls whose paths begin with this unanswered.
     pub(super) fn hang(&self, paths: Option<&'static str>) {
         *self.shared.hangs.lock().unwrap() = paths;
     }
 
-    /// Whether a portal answers the calls of the API, as in a hotel.
+    /// Answers API calls as a hotel's portal would.
     pub(super) fn be_portal(&self, is_portal: bool) {
         self.shared.is_portal.store(is_portal, Ordering::Relaxed);
     }
 
-    /// Whether the app is of another build than simod's.
+    /// Plays a server of another build than the app's.
     pub(super) fn be_other_build(&self, is_other: bool) {
         self.shared.is_other_build.store(is_other, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The app in Chromium, whose push service cannot be replaced: pushes are handed to the worker.
+//! The app in Chromium, whose push service cannot be replaced: pushes are handed to the worker directly.
 
 use serde_json::{Value, json};
 use simo_common::{
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::site::{ANNA, Site};
 
 pub(super) async fn start(site: &Site) -> Option<Chromium> {
-    // The worker's language is that of the browser, not the page's.
+    // The worker uses the browser's language, not the page's.
     let russian = ["--lang=ru-RU", "--accept-lang=ru-RU"];
     let chromium = Chromium::start_with(&chromium()?, &site.desktop, &russian).await;
     chromium.viewport(360, 640, true).await;
@@ -28,7 +28,7 @@ pub(super) fn new_id() -> Uuid {
     id::new(clock::now_us())
 }
 
-/// What simod sends to a browser, in short.
+/// The push that simod sends to a browser, shortened.
 pub(super) fn push(id: Uuid, title: &str) -> String {
     json!({"web_push": 8030, "notification": {"title": title, "body": "критично\n8,5 бар", "data": {
         "v": 1, "id": id, "body": "8,5 бар", "acs": "scada", "priority": "critical", "require_ack": true,
@@ -81,7 +81,7 @@ async fn a_worker_without_database_network_or_a_text_shows_something() {
         ("Сеть молчит", "self.fetch = () => new Promise(() => {})"),
         ("Всё ломается", "self.fetch = () => { throw 1; }; JSON.parse = () => { throw 1; }"),
     ] {
-        // A worker of its own each time.
+        // A fresh worker each time.
         chromium.stop_workers().await;
         chromium.push(&app, &push(new_id(), "Разбудить")).await;
         site.desktop.see("Разбудить").await;
@@ -101,7 +101,7 @@ async fn a_message_that_came_by_the_stream_too_has_one_notification() {
     site.alarm("До этого").await;
     chromium.says("До этого").await;
     let id = site.alarm("Котёл 2").await;
-    // The page has no subscription, so it lets the worker show what the stream brings.
+    // The page has no subscription, so it has the worker show messages from the stream.
     site.desktop.see("Котёл 2").await;
     chromium.push(&site.front.origin, &push(id, "Котёл 2")).await;
     let shown = site.desktop.see("Котёл 2").await;
@@ -127,7 +127,7 @@ async fn a_wrong_code_says_what_to_do_and_a_right_one_may_be_typed_in_cyrillic()
         chromium.press("button.big").await;
         chromium.says(said).await;
     }
-    // As typed on a Russian keyboard.
+    // Typed with a Russian keyboard layout.
     let typed: String = format!("Ваш код: {code}, до пятницы")
         .to_lowercase()
         .chars()
@@ -144,15 +144,15 @@ async fn a_wrong_code_says_what_to_do_and_a_right_one_may_be_typed_in_cyrillic()
     chromium.says("zavod: Анна. Это вы?").await;
     chromium.press("button.big").await;
     chromium.says("Подключено.").await;
-    // Chromium asks Google, which cannot be reached here.
+    // Chromium asks Google's push service, which cannot be reached here.
     chromium.press("button.big").await;
     chromium.says("Браузер не может связаться со своей службой уведомлений").await;
-    // Another pairing never takes the place of this one without a question.
+    // A second pairing never replaces this one without asking.
     chromium.open(&site.link().await).await;
     chromium.says("уже подключён").await;
 }
 
-/// A server that was updated, and the app of the build before: each goes on with the other, and nothing is lost.
+/// After an update of the server, the app of the previous build keeps working with it, and nothing is lost.
 #[tokio::test]
 async fn the_app_outlives_a_server_of_another_build() {
     let site = Site::new().await;
@@ -161,12 +161,12 @@ async fn the_app_outlives_a_server_of_another_build() {
     chromium.open(&format!("{}/app/", site.front.url)).await;
     chromium.evaluate("navigator.serviceWorker.ready.then(() => 1)").await;
     site.front.be_other_build(true);
-    // The page and the worker of before, and this server.
+    // The old page and worker with the new server.
     let first = site.alarm("До обновления").await;
     chromium.says("До обновления").await;
     chromium.push(&site.front.origin, &push(first, "До обновления")).await;
     site.desktop.see("До обновления").await;
-    // A part that no longer exists anywhere: the page is loaded again, once.
+    // A file that no longer exists anywhere makes the page reload once.
     chromium.call("Network.clearBrowserCache", json!({})).await.unwrap();
     chromium
         .evaluate("caches.keys().then((names) => Promise.all(names.map((name) => caches.delete(name))))")

@@ -1,5 +1,5 @@
-//! The whole way in Firefox: an invitation's link, a subscription, simod's encrypted post, the worker, the notification, a click,
-//! the receipt in the history.
+//! The complete path in Firefox: an invitation's link, a subscription, simod's encrypted post, the worker, the notification,
+//! a click, the receipt in the history.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn start(site: &Site, binary: &std::path::Path) -> Firefox {
     firefox
 }
 
-/// Pairs it, and lets it ring.
+/// Pairs it and allows notifications.
 async fn pair(site: &Site, firefox: &mut Firefox) {
     firefox.pair(&site.link().await).await;
     firefox.says("Подключено.").await;
@@ -47,7 +47,7 @@ async fn an_alarm_rings_in_a_firefox_and_comes_back_acknowledged() {
         let shown = site.desktop.see("Котёл 2").await;
         assert_eq!(shown.body.trim(), "критично\n8,5 бар", "{}", firefox.version());
         site.reaches(first, DeliveryState::Delivered).await;
-        // Firefox has buttons after release 140.
+        // Firefox shows buttons only after release 140.
         if firefox.value("Notification.maxActions || 0").await == 0 {
             site.desktop.click(&shown).await;
             firefox.until("Boolean(document.querySelector('.act button'))").await;
@@ -59,7 +59,7 @@ async fn an_alarm_rings_in_a_firefox_and_comes_back_acknowledged() {
         }
         site.reaches(first, DeliveryState::Acknowledged).await;
 
-        // The stream is open, the browser is killed: the next alarm comes by push.
+        // The browser is killed while the stream is open: the next alarm comes by push.
         firefox.settle().await;
         firefox.kill9();
         eventually("the service notices", async || (site.service.connected() == 0).then_some(())).await;
@@ -70,7 +70,7 @@ async fn an_alarm_rings_in_a_firefox_and_comes_back_acknowledged() {
         let of_it = site.desktop.shown().into_iter().filter(|shown| shown.open && shown.summary == "Насос 3");
         assert_eq!(of_it.count(), 1);
 
-        // What is read on another phone disappears here.
+        // A message read on another phone disappears here.
         firefox.go(&format!("{}/app/", site.front.url)).await;
         let other = site.plant.stream_phone(&site.simod, ANNA).await;
         site.desktop.see("Новый телефон: Телефон").await;
@@ -82,7 +82,7 @@ async fn an_alarm_rings_in_a_firefox_and_comes_back_acknowledged() {
         })
         .await;
 
-        // Unpaired: the server, the browser and the service know nothing of it any more.
+        // After unpairing, nothing is left on the server, in the browser or at the push service.
         site.plant.admin.remove_device(phone.id).await.unwrap();
         firefox.says("больше не подключён").await;
         let left = "const worker = await navigator.serviceWorker.ready;
@@ -94,7 +94,7 @@ async fn an_alarm_rings_in_a_firefox_and_comes_back_acknowledged() {
     }
 }
 
-/// A push that shows nothing costs the subscription: so each shows something, whatever the worker can do.
+/// A push that shows nothing costs the subscription, so each must show something, whatever else fails.
 #[tokio::test]
 async fn a_push_is_shown_while_the_server_hangs_and_when_the_phone_is_unknown_to_it() {
     for binary in firefoxes() {
@@ -144,7 +144,7 @@ async fn a_lost_subscription_comes_back_and_a_refused_permission_is_reported() {
         while firefox.script(subscribed, json!([])).await != true {
             assert!(tokio::time::Instant::now() < end, "it subscribes again");
         }
-        // The server does not know the new subscription: the page shows what its stream brings.
+        // The server does not know the new subscription: the page shows messages from its stream.
         site.alarm("Пока сервер не знает").await;
         site.desktop.see("Пока сервер не знает").await;
 

@@ -1,4 +1,4 @@
-//! The app when requests fail, with several windows, wrong clocks, and answers that refuse.
+//! The app when requests fail, with several windows, wrong clocks, and refused requests.
 
 use serde_json::json;
 use simo_common::{api::device::Receipt, delivery::DeliveryState, receipt::ReceiptKind, time::from_us};
@@ -13,13 +13,13 @@ use super::{
     site::{ANNA, Site},
 };
 
-/// What stands between the page and the server from now on; `real` is what was there before.
+/// Replaces the page's `fetch` with this expression; `real` is the original.
 async fn intercept(chromium: &Chromium, fetch: &str) {
     let script = format!("window.real ??= fetch; window.fetch = (url, asked) => {fetch}; null");
     chromium.evaluate(&script).await;
 }
 
-/// An alarm below a whole page of the list, which another phone has already: neither the stream nor the first page has it.
+/// An alarm beyond the list's first page, already delivered to another phone: neither the stream nor the first page has it.
 #[tokio::test]
 async fn a_page_of_the_list_that_failed_leaves_no_hole() {
     let site = Site::new().await;
@@ -64,11 +64,11 @@ async fn windows_of_one_browser_share_a_stream_and_an_end() {
     let id = site.alarm("Котёл 2").await;
     chromium.says("Котёл 2").await;
     chromium.until("other.document.querySelector('.alarms').innerText.includes('Котёл 2')").await;
-    // What is done in one is seen in the other.
+    // An action in one window shows in the other.
     chromium.evaluate(&format!("location.hash = '#m={id}', null")).await;
     chromium.until("Boolean(document.querySelector('.act button'))").await;
     chromium.press(".act button").await;
-    // Since the wall was opened, this is a screen that several people share.
+    // Opening the wall made this a screen shared by several people.
     chromium.until("Boolean(document.querySelector('dialog[open] input'))").await;
     chromium.evaluate("document.querySelector('dialog[open] input').value = 'Петров'").await;
     chromium.press("dialog[open] button.big").await;
@@ -80,7 +80,7 @@ async fn windows_of_one_browser_share_a_stream_and_an_end() {
     chromium.until("other.document.body.innerText.includes('больше не подключён')").await;
 }
 
-/// By the phone's clock all is over, by the server's nothing.
+/// By the phone's clock every message has expired, by the server's none.
 #[tokio::test]
 async fn a_clock_that_is_wrong_silences_no_alarm() {
     let site = Site::new().await;
@@ -91,7 +91,7 @@ async fn a_clock_that_is_wrong_silences_no_alarm() {
     chromium.open(&format!("{}/app/#wall", site.front.url)).await;
     site.alarm("Котёл 2").await;
     chromium.until("Boolean(document.querySelector('.alarms button'))").await;
-    // The worker has the same clock, and knows of it from the page.
+    // The page tells the worker, which has the same clock, how wrong it is.
     let wake = "navigator.serviceWorker.ready.then(({ active }) => active.postMessage({}))";
     chromium.evaluate(wake).await;
     chromium.in_worker(&format!("{{ {ahead} }}")).await;
@@ -119,7 +119,7 @@ async fn a_receipt_that_the_server_does_not_take_has_no_tick() {
         chromium.press(".act button").await;
         chromium.says("в SiMO не принято").await;
         intercept(&chromium, "real(url, asked)").await;
-        // The alarm is open still.
+        // The alarm is still open.
         chromium.press(".act button").await;
         site.reaches(id, DeliveryState::Acknowledged).await;
     }
@@ -167,7 +167,7 @@ async fn two_servers_of_one_origin_know_nothing_of_each_other() {
     chromium.says("Котёл 2").await;
 }
 
-/// Until it is done, the person can leave it, and then it does not happen later without a question.
+/// While it waits, the person can leave, and it must not complete later without asking.
 #[tokio::test]
 async fn a_pairing_without_an_answer_can_be_left() {
     let site = Site::new().await;
@@ -186,7 +186,7 @@ async fn a_pairing_without_an_answer_can_be_left() {
     assert!(site.phones().await.is_empty());
 }
 
-/// A push that was on its way to the person who had this browser before.
+/// A push sent for the browser's previous owner.
 #[tokio::test]
 async fn what_is_pushed_for_somebody_else_does_not_stay() {
     let site = Site::new().await;
@@ -224,7 +224,7 @@ async fn who_is_blocked_or_removed_leaves_nothing_behind_and_is_told() {
     chromium.evaluate(yes).await;
     chromium.says("Вы отключили его").await;
 
-    // Somebody who was about to pair it anew is told, too.
+    // The app says so even on the page for a new pairing.
     site.plant.admin.unblock_employee(ANNA).await.unwrap();
     chromium.pair(&site.link().await).await;
     chromium.open(&format!("{}/app/", site.front.url)).await;

@@ -1,4 +1,4 @@
-//! Every screen, small and large, light and dark: axe finds nothing, and nothing is wider than the screen.
+//! Every screen, small and large, light and dark: axe finds no violation, and nothing is wider than the screen.
 
 use serde_json::Value;
 use simo_common::delivery::DeliveryState;

@@ -34,7 +34,7 @@ impl Site {
         Self::found_at(|front| front.url.clone()).await
     }
 
-    /// A plant whose `public_url` is this.
+    /// A plant with this `public_url`.
     pub(super) async fn found_at(url: impl Fn(&Front) -> String) -> Self {
         let (front, service, desktop) = (Front::listen().await, PushService::start(), Desktop::start().await);
         let directory = tempfile::tempdir().unwrap();
@@ -80,7 +80,7 @@ impl Site {
         self.acs.post_message(&alarm, false).await.unwrap().id
     }
 
-    /// Waits until Anna's delivery has this state in the history.
+    /// Waits until the history shows Anna's delivery in this state.
     pub(super) async fn reaches(&self, id: Uuid, state: DeliveryState) -> Delivery {
         let own = ListQuery { query: Some(format!("message:{id} employee:{ANNA}")), ..ListQuery::default() };
         eventually(&format!("{id} is {state:?}"), async || {
@@ -90,7 +90,7 @@ impl Site {
         .await
     }
 
-    /// Anna's phones, the newest first.
+    /// Anna's phones, newest first.
     pub(super) async fn phones(&self) -> Vec<Device> {
         let mut phones = self.plant.admin.devices(&ListQuery::default(), Some(ANNA)).await.unwrap().items;
         phones.sort_by_key(|phone| std::cmp::Reverse(phone.paired_at));

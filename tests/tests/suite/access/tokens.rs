@@ -1,4 +1,4 @@
-//! What an ACS may do with a token.
+//! The permissions of an ACS's token.
 
 use simo_tests::simod::Setup;
 
@@ -101,7 +101,7 @@ async fn a_tokens_own_rate_limit_holds_from_its_first_request_on() {
     let successor = plant.admin.rotate_token(issued.id, Some(60)).await.unwrap();
     for token in [&issued.token, &successor.token] {
         let mut refused = 0;
-        // A minute may begin in between.
+        // A new minute may begin in between.
         for _ in 0..3 {
             refused += usize::from(simod.caller(token).whoami().await.is_err());
         }
@@ -114,7 +114,7 @@ async fn a_token_works_in_its_networks_only_whatever_a_stranger_says_of_himself(
     let elsewhere = NewToken { networks: Some(words(&["192.0.2.0/24"])), ..NewToken::default() };
     for (trusted, forwarded, status) in [
         (None, None, 403),
-        // Anybody can write that.
+        // Without a trusted proxy, anybody can write this header.
         (None, Some("192.0.2.7"), 403),
         (Some("127.0.0.0/8"), Some("192.0.2.7"), 200),
         (Some("127.0.0.0/8"), Some("192.0.2.7, 198.51.100.9"), 403),
@@ -144,7 +144,7 @@ async fn a_token_works_in_its_networks_only_whatever_a_stranger_says_of_himself(
         let sent = ask(Method::POST, "/messages").json(&message).send().await.unwrap();
         let expected = if status == 200 { 202 } else { status };
         assert_eq!(sent.status(), expected, "{trusted:?} {forwarded:?}");
-        // What is wrong with a body is told only to whom it may concern.
+        // Errors in a body are explained only to callers who are allowed in.
         let nonsense = ask(Method::POST, "/messages").body("{").send().await.unwrap();
         let expected = if status == 200 { 400 } else { status };
         assert_eq!(nonsense.status(), expected, "{trusted:?} {forwarded:?}");

@@ -1,4 +1,4 @@
-//! What administrators get wrong.
+//! Mistakes of administrators.
 
 use super::*;
 
@@ -55,7 +55,7 @@ async fn bad_administration_is_named_too() {
     assert_eq!(plant.admin.add_topic(&twice).await.unwrap_err().status(), Some(409));
 }
 
-/// serde would fill the fields of an object from a list, in the order of our source.
+/// serde would also fill an object from a list, in the order of the fields in the source.
 async fn nothing_is_taken_from_lists(simod: &Simod, http: &reqwest::Client) {
     for (method, path, body) in [
         (Method::PATCH, "employees/001?client=zavod", json!(["Другое имя"])),

@@ -1,4 +1,4 @@
-//! Tokens that do not let in.
+//! Tokens that are not accepted.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Who changed what, as an administrator asks it, and whether it is what was recorded.
+//! An administrator asks who changed what, and whether the record is intact.
 
 use simo_tests::database;
 
@@ -37,7 +37,7 @@ async fn an_administrator_sees_who_changed_what_and_verifies_it() {
     let verified = ctl.json(&["audit", "verify", "--file", &file]);
     assert_eq!(verified["entries"], lines.lines().count());
 
-    // A line that is changed, taken out, or the last one cut off.
+    // One line changed, one removed, the last one cut off.
     let changed = lines.replace("Котельная", "Столовая");
     let shortened: Vec<_> = lines.lines().skip(1).collect();
     let cut: Vec<_> = lines.lines().take(3).collect();
@@ -54,7 +54,7 @@ async fn an_administrator_sees_who_changed_what_and_verifies_it() {
     let servers = ctl.json(&["audit", "list", "--server"]);
     assert_eq!(servers, serde_json::json!([]), "there are no owners");
     let refused = ctl.run(&["audit", "list", "--after", "soon"]).err;
-    assert!(refused.contains("`soon` is no time"), "{refused}");
+    assert!(refused.contains("`soon` is not a time"), "{refused}");
 }
 
 #[tokio::test]

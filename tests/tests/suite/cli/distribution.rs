@@ -1,4 +1,4 @@
-//! Who would receive a topic, and what somebody may receive, as an administrator asks it.
+//! An administrator asks who would receive a topic, and which topics a person may receive.
 
 use super::*;
 

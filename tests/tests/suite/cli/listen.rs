@@ -1,4 +1,4 @@
-//! `simoctl listen` beside another phone that has its token.
+//! `simoctl listen` next to another phone that uses its token.
 
 use std::time::Duration;
 

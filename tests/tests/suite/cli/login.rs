@@ -1,4 +1,4 @@
-//! Operators come in with one-time codes, from an empty server on, and are shown out.
+//! Operators log in with one-time codes, starting from an empty server, and are logged out.
 
 use http::Method;
 use serde_json::json;
@@ -7,12 +7,12 @@ use simo_tests::{Plant, Simod, raw};
 
 use super::Ctl;
 
-/// On a machine of the operator's own.
+/// `simoctl` on the operator's own machine.
 fn machine() -> Ctl {
     Ctl::with(&["--lang", "en"])
 }
 
-/// The code that a command printed, alone.
+/// The code in a command's output, trimmed.
 fn code(printed: &str) -> String {
     let code = printed.trim_end();
     assert!(token::is_code(code), "{printed}");
@@ -39,7 +39,7 @@ async fn a_code_lets_one_machine_in_once() {
     assert_eq!(again.code, 4);
     assert!(again.err.contains("used"), "{}", again.err);
 
-    // What cannot be a code is no guess.
+    // A text that cannot be a code does not count as a guess.
     for _ in 0..12 {
         let typo = machine().run(&["login", simod.url(), "--code", "K7QD-M2XA"]);
         assert_eq!(typo.code, 4);
@@ -60,7 +60,7 @@ async fn from_an_empty_server_to_a_clients_own_admin() {
     let command = format!("simoctl login {} --code {code}", simod.url());
     assert!(added.err.contains(&command), "{}", added.err);
 
-    // What was said is what she types; no token crossed anybody's hands.
+    // She types the printed command; no token is passed between people.
     let laptop = machine();
     laptop.ok(&command.split(' ').skip(1).collect::<Vec<_>>());
     let who = laptop.json(&["whoami"]);
@@ -68,7 +68,7 @@ async fn from_an_empty_server_to_a_clients_own_admin() {
     laptop.ok(&["topic", "add", "boiler"]);
     assert_eq!(laptop.run(&["client", "add", "mine"]).code, 4);
 
-    // Both or none.
+    // Both the client and its admin are created, or neither.
     let taken = server.run(&["client", "add", "fabrika", "--admin", "anna"]);
     assert_eq!(taken.code, 5, "{}", taken.err);
     assert_eq!(server.run(&["client", "show", "fabrika"]).code, 3);
@@ -119,7 +119,7 @@ async fn a_session_that_is_ended_is_out_at_once() {
         session.map(|session| session["id"].as_str().unwrap().to_owned())
     };
     let (work, home, phone) = (come("work"), come("home"), come("phone"));
-    // By an administrator, by herself on another machine, and on this one.
+    // Ended by an administrator, by herself on another machine, and on this one.
     owner.ok(&["operator", "logout", "anna", &id("work").unwrap()]);
     assert_eq!(work.run(&["whoami"]).code, 4);
     home.ok(&["logout", &id("phone").unwrap()]);
@@ -127,7 +127,7 @@ async fn a_session_that_is_ended_is_out_at_once() {
     home.ok(&["logout"]);
     assert!(!std::fs::read_to_string(home.contexts()).unwrap().contains("simo_op_"));
     assert_eq!(id("home"), None);
-    // One that has ended already is forgotten all the same.
+    // A session that has ended already is still forgotten locally.
     work.ok(&["logout"]);
     assert!(!std::fs::read_to_string(work.contexts()).unwrap().contains("simo_op_"));
 
@@ -181,7 +181,7 @@ async fn a_context_that_leads_elsewhere_is_not_replaced_unasked() {
     let ran = laptop.run(&words);
     assert_eq!(ran.code, 2, "{}", ran.err);
     assert!(ran.err.contains("so far"), "{}", ran.err);
-    // The code is not used up.
+    // The code was not used up.
     laptop.ok(&[&words[..], &["--yes"]].concat());
     assert_eq!(laptop.json(&["whoami"])["name"], "anna");
 }

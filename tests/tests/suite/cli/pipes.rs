@@ -1,9 +1,9 @@
-//! What comes from standard input and goes to standard output, for other programs.
+//! Standard input and output in pipes with other programs.
 
 use super::*;
 
 impl Ctl {
-    /// A run that is given `input` on standard input.
+    /// Runs with `input` on standard input.
     fn fed(&self, words: &[&str], input: &str) -> Ran {
         let mut child = self
             .command(words)
@@ -12,7 +12,7 @@ impl Ctl {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // What is refused at once reads nothing.
+        // A command that fails at once does not read its input.
         let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
         Ran::from(child.wait_with_output().unwrap())
     }

@@ -2,10 +2,10 @@
 
 use super::*;
 
-/// The sample of the manual.
+/// The sample from the manual.
 const SAMPLE: &str = include_str!("../../../../docs/site.example.yaml");
 
-/// As the owner, who names no client.
+/// An owner who names no client.
 fn owner(simod: &Simod) -> Ctl {
     let socket = simod.socket();
     Ctl::with(&["--socket", socket.to_str().unwrap(), "--lang", "en"])
@@ -92,7 +92,7 @@ async fn tokens_are_as_limited_on_an_empty_server_as_where_they_were_exported() 
         (&"send".into(), &"boiler".into(), &60.into(), &false.into())
     );
 
-    // Another token of the name, with and without limits.
+    // Two more tokens with this name, with and without limits.
     ctl.ok(&issue);
     ctl.ok(&issue[..8]);
     let file = ctl.file("thrice.yaml", &ctl.ok(&["export"]));
@@ -161,7 +161,7 @@ async fn every_mistake_is_told_at_once_with_file_line_and_column() {
         "2.yaml:3:15: clients.zavod.timezone: `Europe/Moskow` is not an IANA time zone",
         "2.yaml:6:9: `grnts` is not known here; did you mean `grants`?",
         "2.yaml:7:15: clients.zavod.topics[1].slug: must be 1–64",
-        "2.yaml:8:19: `hgh` is none of low, normal, high, critical; did you mean `high`?",
+        "2.yaml:8:19: `hgh` is not one of low, normal, high, critical; did you mean `high`?",
         "2.yaml:10:20: clients.zavod.topics[1].grants[0].group: there is no group `smena-c`; did you mean `smena-",
         "2.yaml:11:23: clients.zavod.topics[1].grants[1].employee: there is no employee `007`",
     ] {

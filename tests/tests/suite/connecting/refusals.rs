@@ -1,10 +1,10 @@
-//! What has to be changed by a person ends a start at once, however long it would wait, and says what to do.
+//! A mistake that a person must correct ends a start at once, whatever the allowed wait, and the error says what to do.
 
 use std::process::Command;
 
 use simo_tests::{postgres::OwnServer, programs::program, simod::Setup};
 
-/// What a start says that is refused.
+/// The error of a start that is refused.
 async fn refused(url: String) -> String {
     Setup::new().database_url(url).wait("60s").start_in_vain().await.stderr
 }
@@ -25,7 +25,7 @@ async fn a_role_that_lacks_rights_is_told_the_grants() {
     let stderr = refused(url(&server, "plain", "firm")).await;
     assert!(stderr.contains(": grant create, usage on schema public to plain\n"), "{stderr}");
 
-    // Somebody else has made the tables.
+    // Another role has created the tables.
     Setup::new().database_url(url(&server, "keeper", "firm")).start().await.terminate().await;
     let stderr = refused(url(&server, "plain", "firm")).await;
     let grants = "grant create, usage on schema public to plain; grant keeper to plain";
@@ -44,7 +44,7 @@ async fn a_role_that_lacks_rights_is_told_the_grants() {
     assert!(stderr.contains("`grant connect on database firm to \"Other\"`"), "{stderr}");
 }
 
-/// Nobody becomes a member of a superuser's role for that.
+/// The remedy must not make the role a member of a superuser's role.
 #[tokio::test]
 async fn tables_of_a_superuser_are_granted_by_themselves() {
     let Some(server) = OwnServer::start() else { return };

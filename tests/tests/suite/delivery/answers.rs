@@ -1,4 +1,4 @@
-//! What the provider answers, and what simod makes of it.
+//! Answers of the provider, and their effect in simod.
 
 use super::*;
 
@@ -76,7 +76,7 @@ async fn a_dead_address_is_quarantined_probed_once_and_retired() {
         assert_eq!(why.pushes[0].tries, 1);
         assert_eq!(site.device(site.phone.id).await.state, "quarantined");
 
-        // While quarantined, nothing is sent to it.
+        // While in quarantine, it gets no pushes.
         let meanwhile = site.post("В карантине").await;
         let since = clock::now_us();
         eventually("a later message probes it, and it is retired", || async {
@@ -158,7 +158,7 @@ async fn a_wrong_configuration_alarms_and_touches_no_phone() {
         })
         .await;
         assert_eq!(site.device(site.phone.id).await.state, "active", "{answer:?}");
-        // Messages are taken all the while.
+        // Messages are still accepted meanwhile.
         site.post("Принимается").await;
         let state = site.explain(id).await.delivery.unwrap().state;
         assert!(matches!(state, DeliveryState::Queued | DeliveryState::Failed), "{answer:?}: {state:?}");

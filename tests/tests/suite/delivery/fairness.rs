@@ -1,4 +1,4 @@
-//! Nobody waits behind another one: providers, clients, the urgent and the many.
+//! Providers, clients and urgent messages do not wait behind others, nor a few behind many.
 
 use super::*;
 
@@ -17,7 +17,7 @@ async fn a_sick_provider_slows_nobody_else() {
     site.acs.cancel_message(message.id).await.unwrap();
 }
 
-/// With few permits and a slow provider, a queue builds up.
+/// Few permits and a slow provider, so that a queue builds up.
 async fn slow_site() -> Site {
     let site = Site::with(|setup| setup.set("fcm.connections", 1).set("fcm.streams_per_connection", 4)).await;
     site.fcm.script().delay(Duration::from_millis(20));

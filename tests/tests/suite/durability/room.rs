@@ -1,4 +1,4 @@
-//! Where there is no room.
+//! Full disks and limits of file size.
 
 use std::{
     fs,
@@ -9,18 +9,18 @@ use std::{
 use super::*;
 use crate::health;
 
-/// A file system that is soon full, for as long as this lives.
+/// A small, almost full file system; unmounted when dropped.
 struct SmallDisk {
     at: tempfile::TempDir,
     _image: Option<tempfile::NamedTempFile>,
 }
 
 impl SmallDisk {
-    /// What is not taken from the beginning.
+    /// The space that is free at first.
     const FREE: usize = 6 * 1024 * 1024;
     const ALL: usize = 64 * 1024 * 1024;
 
-    /// Blocks as large as pages of memory; `None` where we may not mount.
+    /// With blocks as large as memory pages; `None` if mounting is not permitted.
     fn mount() -> Option<Self> {
         let at = tempfile::TempDir::with_prefix("simo-disk-").unwrap();
         let is_mounted =
@@ -28,7 +28,7 @@ impl SmallDisk {
         is_mounted.then(|| Self { at, _image: None }.fill())
     }
 
-    /// Blocks that are smaller than pages.
+    /// With blocks smaller than memory pages.
     fn mount_of_small_blocks() -> Option<Self> {
         let at = tempfile::TempDir::with_prefix("simo-disk-").unwrap();
         let image = tempfile::NamedTempFile::with_prefix("simo-disk-").unwrap();
@@ -52,7 +52,7 @@ impl SmallDisk {
         self
     }
 
-    /// Takes all but this many bytes.
+    /// Fills the disk except for this many bytes.
     fn leave(&self, free: usize) {
         let mut ballast = fs::File::create(self.ballast()).unwrap();
         while ballast.write_all(&[0; 4_096]).is_ok() {}
@@ -80,12 +80,12 @@ fn run(program: &str, words: &[&str], path: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// A message that takes room.
+/// A message that takes much space.
 fn large() -> PostMessage {
     PostMessage { body: "ж".repeat(8 * 1024), ..to_employees("Много места", &["001"]) }
 }
 
-/// Posts until there is no room any more; the ids of what was accepted.
+/// Posts until the disk is full; returns the ids of the accepted messages.
 async fn fill(acs: &Client) -> Vec<Uuid> {
     let mut accepted = Vec::new();
     let refusal = loop {
@@ -105,7 +105,7 @@ async fn a_limit_of_the_files_size_is_503_and_loses_nothing() {
     let (plant, token) = plant(&simod).await;
     let acs = simod.caller(&token);
     let mut accepted = fill(&acs).await;
-    // The log may begin anew until the file has reached the limit, too.
+    // The log may also be restarted until the file has reached the limit.
     let reason = loop {
         match acs.post_message(&large(), false).await {
             Ok(posted) => accepted.push(posted.id),
@@ -131,7 +131,7 @@ async fn a_full_disk_is_503_and_loses_nothing() {
     }
 }
 
-/// What SQLite maps into memory would end the process there, where it was not given its room.
+/// Without reserved space, SQLite's memory mapping would crash the process there.
 #[tokio::test]
 async fn a_full_disk_of_small_blocks_is_503_too_and_told_at_the_start() {
     let Some(disk) = SmallDisk::mount_of_small_blocks() else {
@@ -159,13 +159,13 @@ async fn goes_on_when_there_is_room(disk: &SmallDisk) {
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
     health::not_ready(&simod, "full").await;
 
-    // It starts again as it is.
+    // It starts again with the disk still full.
     simod.kill9();
     simod.restart_unready().await;
     accepted.extend(fill(&acs).await);
     health::not_ready(&simod, "full").await;
 
-    // There is room again: it goes on by itself, and after a kill everything is there.
+    // With free space again it resumes by itself, and after a kill everything is there.
     disk.grow();
     let room =
         eventually("there is room again", || async { acs.post_message(&large, false).await.ok() }).await;

@@ -43,12 +43,12 @@ async fn what_does_not_fit_is_cut_where_that_is_asked_for_and_everybody_is_told(
         assert!(kept.data.is_none());
         let story = plant.admin.explain(posted.id, "001").await.unwrap().story;
         assert!(story.iter().any(|line| line.text.contains("did not fit")), "{story:?}");
-        // The key belongs to the meaning as posted, not to what is left of it.
+        // The key belongs to the message as posted, not as cut.
         let again: PostedMessage = send(&simod, token, query, &message).await.json();
         assert_eq!(again, PostedMessage { duplicate: true, ..posted });
         let other = send(&simod, token, query, &large("?")).await;
         assert_eq!(other.problem().code, "key_reused");
-        // What can be said otherwise is not cut.
+        // Only texts that can be cut are cut; other limits still apply.
         let wrong =
             json!({"title": "a", "recipients": {"employees": ["001"]}, "external_id": "x".repeat(201)});
         assert_eq!(send(&simod, token, query, &wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY);

@@ -1,4 +1,4 @@
-//! The same key never makes a second message, and a rehearsal none.
+//! A repeated key never makes a second message, and a rehearsal makes none.
 
 use super::*;
 
@@ -26,7 +26,7 @@ async fn the_same_idempotency_key_never_makes_a_second_message() {
     assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", other.text);
     assert!(other.problem().detail.to_lowercase().contains("key"), "{}", other.text);
 
-    // Another ACS has keys of its own; another token of the same ACS has not.
+    // Keys belong to the ACS: another ACS has its own, another token of the same ACS does not.
     let scada = plant.token("scada").await;
     let theirs: PostedMessage =
         send(&scada, r#"{"title":"А","recipients":{"employees":["001"]}}"#).await.json();

@@ -1,4 +1,4 @@
-//! `?strict=true`: for systems that look at the status alone.
+//! `?strict=true`: for systems that check only the status.
 
 use super::*;
 
@@ -26,7 +26,7 @@ async fn a_strict_batch_is_stored_whole_or_not_at_all() {
         assert_eq!(problem.code, "batch_refused");
         problem.errors.into_iter().map(|error| error.field).collect()
     };
-    // All is said at once: what the item itself shows, and what only the transaction sees.
+    // All errors are reported at once: those in the items and those found only in the transaction.
     let mut elsewhere = item("f", "001");
     elsewhere["topic"] = "net-takoy".into();
     let reused = json!({"title": "другое", "recipients": {"employees": ["001"]}, "external_id": "a"});
@@ -46,7 +46,7 @@ async fn a_strict_batch_is_stored_whole_or_not_at_all() {
     let refused = strict(&simod, &token, &[item("a", "001"), reused]).await;
     assert_eq!(fields(&refused), ["[1].external_id"]);
     assert_eq!(stored(&plant).await, 0);
-    // Without it the others are stored, as ever.
+    // Without it the valid items are stored as usual.
     let whole = [item("a", "001"), item("b", "002")];
     let accepted = strict(&simod, &token, &whole).await;
     assert_eq!((accepted.status, accepted.json::<BatchAnswer>().accepted), (StatusCode::OK, 2));
@@ -72,7 +72,7 @@ async fn a_strict_batch_is_stored_whole_or_not_at_all() {
     assert_eq!(strict(&simod, &gone, &whole).await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// All of these names in memory would be hundreds of megabytes for a request of 64 MiB.
+/// All of these names in memory would take hundreds of megabytes for a request of 64 MiB.
 #[tokio::test]
 async fn the_answer_to_a_batch_names_few_of_those_who_do_not_exist() {
     let simod = Simod::start().await;

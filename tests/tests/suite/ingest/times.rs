@@ -1,4 +1,4 @@
-//! Messages for later, for a while, and taken back.
+//! Messages that are scheduled, that expire, and that are canceled.
 
 use super::*;
 
@@ -14,7 +14,7 @@ async fn a_scheduled_message_is_decided_and_sent_when_it_comes_due() {
     let message = acs.message(posted.id).await.unwrap();
     assert!(message.scheduled && message.states.is_empty(), "{message:?}");
     assert!(fcm.journal().is_empty());
-    // Who is out before it comes due does not get it.
+    // A person who leaves the group before it is due does not get it.
     plant.admin.remove_member("smena-a", "003").await.unwrap();
     eventually("the scheduled message is sent", || async { (fcm.journal().accepted() == 1).then_some(()) })
         .await;
@@ -38,7 +38,7 @@ async fn times_without_an_offset_are_in_the_clients_time_zone() {
     let (without, with) = (acs.message(without.id).await.unwrap(), acs.message(with.id).await.unwrap());
     assert_eq!(without.send_at, with.send_at);
     assert!(without.scheduled);
-    // The time to live counts from the moment it is sent.
+    // The TTL counts from the moment of sending.
     let lives = without.expires_at.as_second() - without.send_at.unwrap().as_second();
     assert_eq!(lives, 72 * 3600);
 }
@@ -87,7 +87,7 @@ async fn a_canceled_message_is_not_sent() {
     assert_eq!((canceled.canceled, canceled.too_late), (1, 1));
     assert!(!canceled.scheduled);
     assert_eq!(states(&plant, &sent).await, [(DeliveryState::Sent, 1), (DeliveryState::Canceled, 1)]);
-    // Canceling again changes nothing, and answers the same.
+    // Canceling again changes nothing and gives the same answer.
     assert_eq!(acs.cancel_message(sent.id).await.unwrap(), canceled);
 
     let after = PostMessage { send_at: Some(clock::in_seconds(3)), ..to_employees("После", &["002"]) };

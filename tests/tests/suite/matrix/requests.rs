@@ -1,4 +1,4 @@
-//! A request for every operation: what its path names exists, and its body is one that is taken.
+//! A request for every operation: the objects in its path exist, and its body is valid.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{
     world::{MINE, World},
 };
 
-/// An operation of the document.
+/// An operation of the OpenAPI document.
 pub(super) struct Operation {
     pub(super) method: Method,
     /// Without the version's prefix.
@@ -46,14 +46,14 @@ impl Operation {
     }
 }
 
-/// A request, ready to be sent by whomever.
+/// A request that any caller can send.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
     /// With its parameters in braces.
     pub(super) path: String,
     prefix: &'static str,
-    /// What the parameters are; and what a body refers to, under the name of its field.
+    /// Values of the parameters, and of references in the body, by field name.
     pub(super) names: BTreeMap<String, String>,
     /// Parameters that the query string must have.
     query: &'static str,
@@ -61,7 +61,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// The path and query that it asks for.
+    /// The path and query of the request.
     pub(super) fn target(&self, client: Option<&str>) -> String {
         let mut path = self.path.clone();
         for (parameter, name) in &self.names {
@@ -77,7 +77,7 @@ impl Request {
         format!("{}{path}{mark}{}", self.prefix, query.join("&"))
     }
 
-    /// The same for names of the same shape that nothing has.
+    /// The same with names of the same form that do not exist.
     pub(super) fn with_other_names(&self) -> Self {
         let other = |name: &String| match name.parse::<Uuid>() {
             Ok(_) => Uuid::from_u128(rand::random()).to_string(),
@@ -94,7 +94,7 @@ impl Request {
     }
 }
 
-/// A request whose path, or else its body, refers to what is called `it`.
+/// A request whose path, or else its body, refers to the object named `it`.
 fn refers(method: Method, path: &str, it: &str, body: Option<Value>) -> Request {
     Request {
         method,
@@ -148,7 +148,7 @@ pub(super) fn of_operator(it: &str) -> Vec<Request> {
 }
 
 impl World<'_> {
-    /// A request whose path names what was made for it alone, so that it may change or remove it.
+    /// A request whose path names an object made for it alone, which it may change or remove.
     pub(super) async fn request(&self, operation: &Operation) -> Request {
         let names = self.names(operation).await;
         let body = self.body(operation).await;

@@ -1,8 +1,8 @@
-//! The table: one row a route, one column a kind of caller.
+//! The table: one row per route, one column per kind of caller.
 
 use std::fmt;
 
-/// The file as it stands.
+/// The file's text.
 pub(super) const TABLE: &str = include_str!("table.txt");
 
 /// One route.

@@ -26,32 +26,32 @@ use tokio::sync::Mutex;
 
 use super::requests::Request;
 
-/// The client whose objects are asked for.
+/// The client whose objects are requested.
 pub(super) const MINE: &str = "zavod";
 
-/// Who calls.
+/// A caller.
 pub(super) struct Caller {
-    /// His column.
+    /// The name of the caller's column.
     pub(super) name: &'static str,
     credential: Credential,
-    /// The client that he names in his requests.
+    /// The client named in the caller's requests.
     pub(super) client: Option<&'static str>,
-    /// Nothing of the client is his.
+    /// Whether the caller has no rights in the client.
     pub(super) stranger: bool,
 }
 
 enum Credential {
-    /// None, over TCP.
+    /// No token, over TCP.
     Nothing,
-    /// None, over the local socket.
+    /// No token, over the local socket.
     Socket,
     /// A token, over TCP.
     Token(String),
-    /// The token of this employee's phone, over TCP; one that has left is replaced.
+    /// The token of this employee's phone, over TCP; an unpaired phone is replaced.
     Phone(&'static str),
 }
 
-/// The two clients, and those who call.
+/// The two clients, and the callers.
 pub(super) struct World<'a> {
     simod: &'a Simod,
     pub(super) mine: Plant,
@@ -87,7 +87,7 @@ impl<'a> World<'a> {
         self.callers.iter().find(|caller| caller.name == name).unwrap()
     }
 
-    /// The status, and the body of a refusal. What streams is not waited for.
+    /// The status, and the problem if refused. Does not wait for the body of a stream.
     pub(super) async fn call(
         &self,
         caller: &Caller,
@@ -127,7 +127,6 @@ impl<'a> World<'a> {
     }
 }
 
-/// Every kind of caller, in the order of the table's columns.
 /// The token of the ACS whose messages are named, with one scope.
 async fn limited(plant: &Plant, scope: Scope) -> String {
     let token =
@@ -135,11 +134,12 @@ async fn limited(plant: &Plant, scope: Scope) -> String {
     plant.admin.issue_token(&token).await.unwrap().token
 }
 
+/// Every kind of caller, in the order of the table's columns.
 async fn callers(simod: &Simod, mine: &Plant, theirs: &Plant, acs: String) -> Vec<Caller> {
     use Credential::{Nothing, Phone, Socket, Token};
     let caller = |name, credential| Caller { name, credential, client: None, stranger: false };
     let stranger = |name, credential| Caller { stranger: true, ..caller(name, credential) };
-    // Those who may see several clients say which one they mean.
+    // Callers who can see several clients must name one.
     let naming = |name, credential| Caller { client: Some(MINE), ..caller(name, credential) };
     let blocked = mine.stream_phone(simod, "003").await.token;
     mine.admin.block_employee("003").await.unwrap();
@@ -177,7 +177,7 @@ async fn operator(plant: &Plant, name: &str, role: Role) -> String {
     admin.issue_token(&token).await.unwrap().token
 }
 
-/// An admin's token that was good.
+/// An admin's token that was revoked.
 async fn revoked(plant: &Plant) -> String {
     let token = operator(plant, "gone", Role::Admin).await;
     let tokens = plant.admin.tokens(&ListQuery::default()).await.unwrap().items;
@@ -186,7 +186,7 @@ async fn revoked(plant: &Plant) -> String {
     token
 }
 
-/// An admin's token that was good.
+/// An admin's token that has expired.
 async fn expired(simod: &Simod, plant: &Plant) -> String {
     operator(plant, "late", Role::Admin).await;
     let token = NewToken {
@@ -200,7 +200,7 @@ async fn expired(simod: &Simod, plant: &Plant) -> String {
     token
 }
 
-/// A client; what it is called after is the same with each.
+/// A client; all have the same names for their objects.
 async fn plant(simod: &Simod, slug: &str) -> Plant {
     let plant = Plant::new(simod, slug).await;
     plant.employees(&["001", "002", "003"], &["smena-a"]).await;
@@ -208,7 +208,7 @@ async fn plant(simod: &Simod, slug: &str) -> Plant {
     plant
 }
 
-/// What a request's path may name, made for it alone.
+/// Creates objects for a request's path, each for one request alone.
 impl World<'_> {
     pub(super) fn fresh(&self, noun: &str) -> String {
         format!("{noun}-{}", self.made.fetch_add(1, Ordering::Relaxed))

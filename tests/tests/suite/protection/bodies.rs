@@ -1,4 +1,4 @@
-//! Large bodies: what they may cost, and whom they keep waiting.
+//! Large bodies: what they may cost, and which requests wait for them.
 
 use http::StatusCode;
 use simo_common::api::message::BatchAnswer;
@@ -12,10 +12,10 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What one client may have in memory.
+/// The memory that one client may use.
 const HALF: usize = 64 << 20;
 
-/// Bytes of a body that is just large.
+/// Size of a body that counts as large.
 const LARGE: usize = 100_000;
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn an_item_has_a_limit_of_its_own_and_spoils_none_of_the_others() {
     assert_eq!(answer.items.iter().map(|item| item.status).collect::<Vec<_>>(), [202, 413, 202]);
 }
 
-/// Begins a batch of so many bytes, whose sender waits until simod wants to read it.
+/// Begins a batch of this many bytes, whose sender waits until simod asks for the body.
 async fn announce(simod: &Simod, token: &str, bytes: usize) -> TcpStream {
     let mut connection = raw::connect(simod).await;
     let head = format!(
@@ -88,7 +88,7 @@ async fn a_client_that_holds_its_half_waits_unread_and_keeps_nobody_else_waiting
     let mut first = announce(&simod, &greedy, HALF).await;
     assert!(said(&mut first).await.starts_with("HTTP/1.1 100"), "it is read");
     let mut second = announce(&simod, &same_client, LARGE).await;
-    // What is small waits for nothing, and what is another client's not for this one.
+    // Small bodies never wait, and another client's do not wait for this client's.
     post(&simod.caller(&same_client), &to_employees("Привет", &["001"])).await;
     let large = "{}\n".repeat(9_000) + &" ".repeat(LARGE);
     let large = raw::post(&simod.api("/messages/batch"), &other, large).send().await;
@@ -120,7 +120,7 @@ async fn a_body_of_unknown_length_is_taken_as_well() {
     plant.employees(&["001"], &[]).await;
     let token = plant.token("1c").await;
     let line = "{\"title\":\"a\",\"recipients\":{\"employees\":[\"001\"]}}\n";
-    // Two at a time would need the whole room, were it not given back.
+    // Two of them would need all the room, if it were not given back after each.
     for lines in [1, 3_000, 3_000] {
         let parts: Vec<Result<String, std::io::Error>> = (0..lines).map(|_| Ok(line.to_owned())).collect();
         let body = reqwest::Body::wrap_stream(futures_util::stream::iter(parts));

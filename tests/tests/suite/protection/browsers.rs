@@ -1,4 +1,4 @@
-//! What answers tell browsers.
+//! Headers for browsers.
 
 use http::{HeaderMap, Method, StatusCode};
 use simo_tests::{Plant, Simod, raw, simod::Setup};
@@ -50,7 +50,7 @@ async fn pages_of_other_origins_get_nothing_unless_they_are_named() {
     assert_eq!(header(&asked.headers, "access-control-allow-origin"), Some("https://admin.example.org"));
     assert!(header(&asked.headers, "access-control-allow-headers").unwrap().contains("authorization"));
     assert_eq!(header(&asked.headers, "x-content-type-options"), Some("nosniff"));
-    // Also a refusal can be read by the page.
+    // The page can read a refusal too.
     let answer = from_page(&open, Method::GET, "https://admin.example.org").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert_eq!(header(&answer.headers, "access-control-allow-origin"), Some("https://admin.example.org"));

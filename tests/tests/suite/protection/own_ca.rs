@@ -1,4 +1,4 @@
-//! A plant without certificates makes its own, and its phones are told whom to trust.
+//! A plant without certificates makes its own CA, and its phones learn to trust it.
 
 use std::{
     collections::BTreeMap,
@@ -109,7 +109,7 @@ async fn what_is_made_serves_and_tells_phones_whom_to_trust() {
         assert_eq!(served, own.to_vec(), "{name}");
     }
 
-    // So do programs of others.
+    // Other programs trust it too.
     let url = format!("https://localhost:{port}/healthz");
     match Command::new("curl").args(["-sSf", "--cacert"]).arg(&ca).arg(&url).output() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -133,7 +133,7 @@ async fn a_kept_key_renews_and_nothing_else_is_overwritten() {
     let ends = async || simod.owner().health().await.unwrap().certificate_expires_at.unwrap();
     let first = ends().await;
 
-    // The group that simod runs in still reads the key.
+    // simod's group can still read the key.
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
     made(&directory, &[]);
     let after = files(&directory);
@@ -141,7 +141,7 @@ async fn a_kept_key_renews_and_nothing_else_is_overwritten() {
         assert_eq!(after[name] != *text, ["cert.pem", "key.pem"].contains(&name.as_str()), "{name}");
     }
     assert_eq!(mode(&key), 0o640);
-    // Phones that trust the CA notice nothing.
+    // Phones that trust the CA notice no change.
     let later =
         eventually("the new certificate is served", async || Some(ends().await).filter(|ends| *ends > first))
             .await;
@@ -171,12 +171,12 @@ async fn a_kept_key_renews_and_nothing_else_is_overwritten() {
     fs::copy(other.path().join("cert.pem"), &certificate).unwrap();
     refuses(&[], "not from this CA");
 
-    // The old CA's key would be nobody's.
+    // The old CA's key, now useless, is removed.
     made(&directory, &[&hosts[..], &["--force"]].concat());
     assert!(!ca_key.exists() && fs::read(&ca).unwrap() != before["ca.pem"]);
 }
 
-/// Whether programs on rustls take this certificate for that host.
+/// Whether rustls accepts this certificate for this host.
 fn verified(ca: &CertificateDer<'_>, certificate: &CertificateDer<'_>, host: &str) -> Result<(), Error> {
     let mut roots = RootCertStore::empty();
     roots.add(ca.clone().into_owned()).unwrap();

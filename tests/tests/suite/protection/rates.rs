@@ -1,4 +1,4 @@
-//! Who asks too often.
+//! Callers that ask too often.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn whoami(simod: &Simod, token: &str) -> raw::Answer {
     raw::ask(Method::GET, &simod.api("/whoami")).token(token).send().await
 }
 
-/// Guesses until it is told to wait; the answer, and how often it guessed.
+/// Guesses until it is told to wait; returns the answer and the number of guesses.
 async fn guess(simod: &Simod) -> (raw::Answer, usize) {
     for guesses in 0..10 * FAILURES {
         let answer = whoami(simod, &token::generate(TokenKind::Operator)).await;
@@ -52,7 +52,7 @@ async fn who_guesses_has_to_wait_and_his_neighbours_have_not() {
     post(&simod.caller(&known), &to_employees("До", &["001"])).await;
 
     let (answer, guesses) = guess(&simod).await;
-    // A minute may have begun in between.
+    // A new minute may begin in between.
     assert!((FAILURES..=2 * FAILURES).contains(&guesses), "{guesses}");
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     let problem = answer.problem();
@@ -68,11 +68,11 @@ async fn who_guesses_has_to_wait_and_his_neighbours_have_not() {
         assert!(told.text.contains("неверных токенов"), "{}", told.text);
     }
 
-    // A token that has let in before lets in: one ACS with an old token is not to silence the plant behind its address.
+    // A token that was valid before still works: one ACS with an old token must not silence the plant behind its address.
     post(&simod.caller(&known), &to_employees("После", &["001"])).await;
-    // So does one that has never been used.
+    // So does a valid token that was never used.
     post(&simod.caller(&new), &to_employees("Впервые", &["001"])).await;
-    // Nor is the local socket anybody's to guess at.
+    // The local socket is not limited by others' guesses either.
     simod.owner().whoami().await.unwrap();
 }
 
@@ -106,10 +106,10 @@ async fn an_old_token_that_comes_again_and_again_keeps_nobody_from_pairing_or_lo
         (status == StatusCode::TOO_MANY_REQUESTS).then_some(())
     })
     .await;
-    // It pairs over TCP, from the same address.
+    // A phone can still pair over TCP from the same address.
     plant.stream_phone(&simod, "001").await;
 
-    // Wrong pairing codes are answered as what they are, and keep nobody out either.
+    // Wrong pairing codes get their own error, and do not lock others out either.
     for _ in 0..3 {
         let refused = format!("{:?}", simod.anyone().pair(&wrong_pair()).await.unwrap_err());
         assert!(refused.contains("wrong_code"), "{refused}");
@@ -149,7 +149,7 @@ async fn who_guesses_login_codes_waits_until_the_next_hour() {
     let simod = Setup::new().set("failures_per_minute", 0).start().await;
     let login = LogIn { code: "ZZZZ-YYYY-99".to_owned(), name: "x".to_owned(), valid_for: None };
     let mut told = Vec::new();
-    // An hour may begin in between.
+    // A new hour may begin in between.
     for _ in 0..21 {
         told.push(format!("{:?}", simod.anyone().log_in(&login).await.unwrap_err()));
     }
@@ -216,7 +216,7 @@ async fn a_token_of_a_poster_that_repeats_only_5xx_is_answered_503_where_others_
         };
         let issued = plant.admin.issue_token(&wanted).await.unwrap();
         assert_eq!(plant.admin.token(issued.id).await.unwrap().rate_limit_as_503, as_503.unwrap_or_default());
-        // A minute may begin in between.
+        // A new minute may begin in between.
         let mut refused = None;
         for _ in 0..3 {
             let answer = raw::post(&simod.api("/messages"), &issued.token, body).send().await;
@@ -231,7 +231,7 @@ async fn a_token_of_a_poster_that_repeats_only_5xx_is_answered_503_where_others_
     }
 }
 
-/// Whether it is told to wait sooner than its own guesses would make it; slowly, because instances learn once a second.
+/// Whether it must wait sooner than its own guesses explain; slowly, because instances share counts once a second.
 async fn is_known(simod: &Simod) -> bool {
     let mut pace = tokio::time::interval(Duration::from_millis(200));
     for _ in 1..FAILURES {
@@ -243,7 +243,7 @@ async fn is_known(simod: &Simod) -> bool {
     false
 }
 
-/// Rounds of which one must begin and end in the same minute.
+/// Attempts, one of which must begin and end in the same minute.
 const ROUNDS: usize = 3;
 
 #[tokio::test]

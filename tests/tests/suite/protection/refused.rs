@@ -1,4 +1,4 @@
-//! What was refused is kept, summed up.
+//! Refused requests are kept, summed up.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ async fn refused_attempts_are_summed_up_for_whom_they_concern() {
     assert_eq!(refused(&owner, "unknown_token", 5).await.client, None);
     refused(&owner, "no_token", 5).await;
     let all = owner.refused_attempts(&ListQuery::default(), None).await.unwrap().items;
-    // An hour may have ended in between.
+    // A new hour may begin in between.
     assert!(all.len() <= 8, "{all:?}");
 
     let others = there.refused_attempts(&ListQuery::default(), None).await.unwrap().items;
@@ -71,14 +71,14 @@ async fn refused_attempts_are_summed_up_for_whom_they_concern() {
     assert!(strangers.iter().all(|row| row.client.is_some()), "{strangers:?}");
 }
 
-/// The refused posts of an ACS: count by code and field, once there are so many.
+/// The refused posts of an ACS: count by code and field, once at least this many are kept.
 async fn posts(who: &Client, acs: &str, at_least: u64) -> BTreeMap<String, RefusedAttempts> {
     eventually(&format!("{at_least} refused posts of {acs} are kept"), || async {
         let all = who.refused_attempts(&ListQuery::default(), Some(acs)).await.unwrap().items;
         let mut kinds: BTreeMap<String, RefusedAttempts> = BTreeMap::new();
         for row in all {
             let kind = format!("{} {}", row.reason, row.field.as_deref().unwrap_or("-"));
-            // An hour may have ended in between.
+            // A new hour may begin in between.
             kinds.entry(kind).and_modify(|kept| kept.count += row.count).or_insert(row);
         }
         (kinds.values().map(|row| row.count).sum::<u64>() >= at_least).then_some(kinds)
@@ -100,12 +100,12 @@ async fn every_refused_post_leaves_a_trace_for_its_own_clients_administrators() 
         acs.post_message(&unknown, false).await.unwrap_err();
     }
     let send = async |path: &str, body: String| raw::post(&simod.api(path), &token, body).send().await.status;
-    // Not read, read in part, wrong, and too large.
+    // Not JSON, partly readable, invalid, and too large.
     assert_eq!(send("/messages", "{".to_owned()).await, 400);
     assert_eq!(send("/messages", r#"{"title":5,"external_id":"7","topic":"boiler"}"#.to_owned()).await, 422);
     assert_eq!(send("/messages", r#"{"title":"a","titel":"b"}"#.to_owned()).await, 422);
     assert_eq!(send("/messages", "x".repeat(300 * 1024)).await, 413);
-    // Of a batch, what was refused.
+    // Of a batch, the refused items.
     let items = [
         r#"{"title":"хорошее","recipients":{"employees":["001"]}}"#,
         r#"{"title":"никому","recipients":{"employees":["404"]}}"#,
@@ -114,7 +114,7 @@ async fn every_refused_post_leaves_a_trace_for_its_own_clients_administrators() 
     assert_eq!(send("/messages/batch", items.join("\n")).await, 200);
     assert_eq!(send("/messages/batch?strict=true", items.join("\n")).await, 422);
     assert_eq!(send("/messages/batch", "[]".to_owned()).await, 422);
-    // A token that may not send, and one that asks too often.
+    // A token without the scope to send, and one that exceeds its rate limit.
     let limited = |acs: &str, scopes: Option<Vec<String>>, rate_limit| NewToken {
         acs: Some(acs.to_owned()),
         scopes,
@@ -161,7 +161,7 @@ async fn every_refused_post_leaves_a_trace_for_its_own_clients_administrators() 
     let metrics = raw::ask(Method::GET, &format!("{}/metrics", simod.url())).send().await.text;
     assert!(metrics.contains("simo_posts_refused_total{code=\"malformed\"} 1"), "{metrics}");
 
-    // What was refused last is not lost with the process.
+    // The latest refusals are not lost when the process ends.
     acs.post_message(&unknown, false).await.unwrap_err();
     simod.terminate().await;
     simod.restart().await;

@@ -1,4 +1,4 @@
-//! Nothing that opens a door stands in a log, however much is logged.
+//! No secret appears in a log, however verbose.
 
 use std::{fs, process::Command};
 
@@ -18,7 +18,7 @@ use simo_tests::{
     simod::Setup,
 };
 
-/// What a caller may send that lets nobody in.
+/// Requests with this secret that are not let in.
 async fn knock(simod: &Simod, secret: &str) {
     for authorization in [
         format!("Bearer {secret}"),
@@ -86,7 +86,7 @@ async fn no_secret_stands_in_the_log_however_much_is_logged() {
     secrets.extend([phone, token::normalize_code(&code), code]);
     secrets.extend(["ZZZZ-YYYY-99".to_owned(), "ZZZZYYYY99".to_owned()]);
 
-    // FCM's key, and what it was exchanged for; an address is as good as a key to a phone.
+    // FCM's key and the token it was exchanged for; an address is as good as a key to a phone.
     post(&simod.caller(&good), &to_employees("Привет", &["001"])).await;
     eventually("the push was sent", || async {
         (!fcm.journal().calls_to("phone-address-secret").is_empty()).then_some(())
@@ -105,7 +105,7 @@ async fn no_secret_stands_in_the_log_however_much_is_logged() {
         let line = log.lines().find(|line| line.contains(secret.as_str()));
         assert_eq!(line, None, "`{secret}` stands in the log");
     }
-    // As bytes, as some libraries show what they read.
+    // Also not as byte lists, as some libraries print what they read.
     for secret in &secrets {
         let bytes = format!("{:?}", secret.as_bytes());
         let bytes = bytes.trim_matches(['[', ']']);
@@ -133,7 +133,7 @@ async fn the_databases_password_is_shown_nowhere() {
     }
 }
 
-/// One that is not percent-encoded, or in a URL of another kind, is explained without being shown.
+/// A password that is not percent-encoded, or in a URL of another kind: the error explains it without showing it.
 #[test]
 fn a_password_in_a_url_that_is_not_understood_is_shown_nowhere() {
     for (url, explained) in [

@@ -1,4 +1,4 @@
-//! Machines that do nothing slowly.
+//! Slow and idle peers.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ async fn who_says_no_whole_request_is_cut_and_who_streams_is_not() {
     let whole = "GET /healthz HTTP/1.1\r\nhost: simo\r\n\r\n";
     for (begun, answers) in [
         ("", 0),
-        // The beginning of HTTP/2's preface, too.
+        // Also the beginning of the HTTP/2 preface.
         ("P", 0),
         ("GET /healthz HTTP/1.1\r\nhost: si", 0),
         (whole, 1),
@@ -67,7 +67,7 @@ async fn who_says_no_whole_request_is_cut_and_who_streams_is_not() {
         assert!(started.elapsed() >= Duration::from_secs_f64(PATIENCE / 2.0), "{begun:?} was cut at once");
     }
 
-    // The stream has been silent for longer than all of that.
+    // The phone's stream has been silent for longer than all of these.
     let posted = post(&plant.acs(&simod, "1c").await, &to_employees("Привет", &["001"])).await;
     let event = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
     let event = event.unwrap().unwrap().unwrap();
@@ -79,9 +79,9 @@ async fn an_http2_peer_that_asks_or_takes_nothing_is_cut() {
     let simod = impatient().await;
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2): a byte of each answer is taken, or none.
+    // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2): the peer accepts one byte of each answer, or none.
     let window = |bytes: u8| [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, bytes];
-    // `GET /` on stream 1, by entries of HPACK's static table.
+    // `GET /` on stream 1, with entries of HPACK's static table.
     let request = [0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84];
     for (what, said) in [
         ("nothing is asked", [&preface[..], &settings].concat()),
@@ -121,7 +121,7 @@ async fn when_no_more_files_may_be_open_what_is_posted_is_still_stored() {
         assert!(said.starts_with("HTTP/1.1 202"), "{connections}: {said}");
     }
     simod.owner().whoami().await.unwrap();
-    // Whoever comes now waits until those who say nothing are cut.
+    // A new connection waits until idle ones are cut.
     post(&simod.caller(&token), &to_employees("После", &["001"])).await;
     assert!(simod.log().contains("LimitNOFILE"), "{}", simod.log());
     assert_eq!(simod.log().matches("new ones wait").count(), 1, "the log is not flooded: {}", simod.log());
@@ -157,7 +157,7 @@ async fn who_takes_nothing_of_his_answers_is_cut() {
     let simod = impatient().await;
     let mut connection = raw::connect(&simod).await;
     let request = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: simo\r\n\r\n";
-    // More than any socket's buffers hold: without being cut this would never end.
+    // More than any socket's buffers hold: if the connection were not cut, this would never end.
     eventually("the connection is cut", || {
         let written = connection.try_write(request.repeat(50).as_bytes());
         std::future::ready(match written {
@@ -176,7 +176,7 @@ async fn no_more_connections_than_allowed_are_served_at_once() {
     let whole = b"GET /healthz HTTP/1.1\r\nhost: simo\r\n\r\n";
     let mut said = [0; 4096];
     let mut held = Vec::new();
-    // The one that asked whether simod is ready may still be open.
+    // The harness's readiness check may still hold a connection.
     let served = loop {
         let mut connection = raw::connect(&simod).await;
         connection.write_all(whole).await.unwrap();
@@ -187,7 +187,7 @@ async fn no_more_connections_than_allowed_are_served_at_once() {
         }
     };
     assert!((1..=2).contains(&served), "{served}");
-    // The socket for administration has places of its own.
+    // The socket for administration has its own places.
     simod.owner().whoami().await.unwrap();
     let mut waiting = held.pop().unwrap();
     drop(held);

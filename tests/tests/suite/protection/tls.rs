@@ -1,4 +1,4 @@
-//! HTTPS with the operator's own files.
+//! HTTPS with the operator's own certificate files.
 
 use std::{fs, net::Ipv4Addr, sync::Arc};
 
@@ -26,7 +26,7 @@ fn client(simod: &Simod) -> reqwest::Client {
         .unwrap()
 }
 
-/// The certificate that a new connection meets, by a handshake in this version.
+/// The certificate that a new connection gets, in a handshake of this version.
 fn certificate(simod: &Simod, version: &'static rustls::SupportedProtocolVersion) -> Vec<u8> {
     let mut roots = RootCertStore::empty();
     let pem = simod.directory().join("ca.pem");
@@ -63,14 +63,14 @@ async fn https_serves_what_http_does() {
     assert_eq!(answer.unwrap().version(), http::Version::HTTP_2);
     let answer = client(&simod).get(format!("{}/app/ca", simod.url())).send().await;
     assert_eq!(answer.unwrap().status(), 404, "the CA is not shown");
-    // Who does not know the CA learns that it is that, not that simod is away.
+    // A caller that does not know the CA gets that error, not that simod is unreachable.
     let stranger = raw::ask(Method::GET, &simod.api("/openapi.json")).try_send().await;
     assert!(format!("{:?}", stranger.unwrap_err()).contains("UnknownIssuer"));
     for version in [&TLS12, &TLS13] {
         certificate(&simod, version);
     }
 
-    // So does an administrator's program that is told of the CA.
+    // The same for an administrator's program, which works once it is given the CA.
     let ca = simod.directory().join("ca.pem");
     let doctor = |ca: &[&str]| {
         std::process::Command::new(programs::program("simoctl"))
@@ -95,7 +95,7 @@ async fn a_new_certificate_is_taken_without_dropping_connections() {
     let mut stream = phone.client.own_stream().await.unwrap();
     let first = certificate(&simod, &TLS13);
 
-    // A key that does not fit: the old pair goes on, and the log says so.
+    // A key that does not match: the old pair stays in use, and the log says so.
     let key = simod.directory().join("tls.key");
     let good = fs::read(&key).unwrap();
     fs::write(&key, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();

@@ -7,7 +7,7 @@ use super::Mistake;
 
 /// A known column.
 #[derive(Debug)]
-struct Known {
+struct KnownColumn {
     /// Its name in the API.
     field: &'static str,
     /// Its usual name in Russian programs.
@@ -17,8 +17,8 @@ struct Known {
 }
 
 /// The known columns; a file may have them in any order.
-const COLUMNS: [Known; 7] = [
-    Known {
+const COLUMNS: [KnownColumn; 7] = [
+    KnownColumn {
         field: "personnel_no",
         russian: "Табельный номер",
         others: &[
@@ -32,7 +32,7 @@ const COLUMNS: [Known; 7] = [
             "no таб",
         ],
     },
-    Known {
+    KnownColumn {
         field: "full_name",
         russian: "ФИО",
         others: &[
@@ -46,12 +46,12 @@ const COLUMNS: [Known; 7] = [
             "фио работника",
         ],
     },
-    Known {
+    KnownColumn {
         field: "email",
         russian: "Электронная почта",
         others: &["e mail", "mail", "почта", "эл почта", "адрес электронной почты"],
     },
-    Known {
+    KnownColumn {
         field: "phone",
         russian: "Телефон",
         others: &[
@@ -66,20 +66,20 @@ const COLUMNS: [Known; 7] = [
             "тел",
         ],
     },
-    Known {
+    KnownColumn {
         field: "groups",
         russian: "Группы",
         others: &["group", "department", "группа", "подразделение", "подразделения", "отдел"],
     },
-    Known { field: "locale", russian: "Язык", others: &["language"] },
-    Known { field: "timezone", russian: "Часовой пояс", others: &["time zone"] },
+    KnownColumn { field: "locale", russian: "Язык", others: &["language"] },
+    KnownColumn { field: "timezone", russian: "Часовой пояс", others: &["time zone"] },
 ];
 /// Required columns. `groups` lists all groups of a person: without the column, every employee would leave theirs.
 const REQUIRED: [&str; 3] = ["personnel_no", "full_name", "groups"];
 /// Similarity from which one name is suggested for another.
 const ALIKE: f64 = 0.6;
 
-impl Known {
+impl KnownColumn {
     fn names(&self) -> impl Iterator<Item = String> {
         let others = self.others.iter().map(|name| (*name).to_owned());
         [folded(self.field), folded(self.russian)].into_iter().chain(others)
@@ -97,7 +97,7 @@ fn folded(name: &str) -> String {
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn known(name: &str) -> Option<&'static Known> {
+fn known(name: &str) -> Option<&'static KnownColumn> {
     let name = folded(name);
     COLUMNS.iter().find(|column| column.names().any(|known| known == name))
 }
@@ -107,7 +107,7 @@ pub(super) fn count_known(header: &StringRecord) -> usize {
     header.iter().filter(|name| known(name).is_some()).count()
 }
 
-fn nearest(name: &str) -> Option<&'static Known> {
+fn nearest(name: &str) -> Option<&'static KnownColumn> {
     let name = folded(name);
     let alike = |known: &String| {
         if known.split(' ').any(|word| word == name) {
@@ -115,7 +115,7 @@ fn nearest(name: &str) -> Option<&'static Known> {
         }
         strsim::normalized_damerau_levenshtein(&name, known)
     };
-    let best = |column: &'static Known| {
+    let best = |column: &'static KnownColumn| {
         let best = column.names().map(|known| alike(&known)).fold(0.0, f64::max);
         (best, column)
     };
@@ -167,7 +167,7 @@ impl Header {
             .collect();
         let is_readable = missing.is_empty();
         for column in missing {
-            let Known { field, russian, .. } = column;
+            let KnownColumn { field, russian, .. } = column;
             mistakes.push(Mistake::of_line(
                 1,
                 lang.pick(

@@ -95,7 +95,7 @@ impl<'t> Check<'t> {
             self.wrong(
                 line,
                 "personnel_no",
-                format!("{no} stands on line {first} already"),
+                format!("{no} is on line {first} already"),
                 format!("{no} уже есть в строке {first}"),
             );
         } else {
@@ -203,7 +203,7 @@ impl<'t> Check<'t> {
                 line,
                 "groups",
                 format!(
-                    "“{name}” is no short name (a–z 0–9 - _ .) and no name of a group; make one with `simoctl group add`"
+                    "“{name}” is neither a short name (a–z 0–9 - _ .) nor a group's name; make one with `simoctl group add`"
                 ),
                 format!(
                     "«{name}» не короткое имя (a–z 0–9 - _ .) и не название группы; заведите её: `simoctl group add`"

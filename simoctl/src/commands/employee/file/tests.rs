@@ -43,8 +43,8 @@ fn every_mistake_is_listed_with_its_line() {
     assert_eq!(
         mistakes(text),
         [
-            "line 4, column 1 (personnel_no): 1 stands on line 2 already",
-            "line 4, column 3 (groups): “Смена” is no short name (a–z 0–9 - _ .) and no name of a group; make one with \
+            "line 4, column 1 (personnel_no): 1 is on line 2 already",
+            "line 4, column 3 (groups): “Смена” is neither a short name (a–z 0–9 - _ .) nor a group's name; make one with \
              `simoctl group add`",
             "line 4, column 4 (locale): “de” is neither ru nor en",
             "line 4, column 5 (timezone): there is no “Mars/Base”; an example is Asia/Krasnoyarsk",
@@ -62,7 +62,7 @@ fn lines_are_counted_alike_whatever_ends_them() {
         assert_eq!(
             mistakes(&text),
             [
-                "line 7, column 1 (personnel_no): 1 stands on line 2 already",
+                "line 7, column 1 (personnel_no): 1 is on line 2 already",
                 "line 9, column 2 (full_name): is empty"
             ]
         );

@@ -1,4 +1,4 @@
-//! Who may do what, and how tokens come and go.
+//! Permissions, and how tokens come and go.
 
 use http::{Method, StatusCode};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Employees, and what blocking and archiving them does to what is under way.
+//! Employees, and the effects of blocking and archiving them on deliveries in progress.
 
 use http::Method;
 use serde_json::json;
@@ -50,7 +50,7 @@ async fn an_archived_employee_is_gone_with_his_phones_and_comes_back_without_the
     office.admin(Method::PATCH, "/employees/7", Some(json!({"full_name": "Б"})), 409).await;
     assert!(office.all("/employees", "personnel_no").await.is_empty());
     assert_eq!(office.all("/employees?archived=true", "personnel_no").await, ["7"]);
-    // A successor must not read his predecessor's history.
+    // A successor must not read their predecessor's history.
     let successor = json!({"personnel_no": "7", "full_name": "Петров Пётр"});
     office.admin(Method::POST, "/employees", Some(successor), 409).await;
     let back = office.employee("7", "Иванов", &[]).await;
@@ -142,7 +142,7 @@ async fn a_removed_device_is_sent_nothing_more() {
     let open = "select count(*) from push where done_at is null";
     assert_eq!(plant.number(open).await, Some(0));
     assert_eq!(plant.number("select devices from employee").await, Some(0), "counted once");
-    // The message waits for his next phone.
+    // The message waits for the employee's next phone.
     assert_eq!(plant.number("select state from delivery").await, Some(0));
     assert!(office.all("/devices", "id").await.is_empty());
     assert_eq!(office.all("/devices?archived=true", "id").await.len(), 1);

@@ -37,7 +37,7 @@ async fn an_import_makes_people_and_groups_once() {
     assert_eq!((&shown["timezone"], &shown["groups"]), (&json!("Asia/Omsk"), &json!(["a", "b"])));
     let plant = &office.plant;
     assert_eq!(plant.number("select count(distinct no) from employee").await, Some(2));
-    // Who is made later gets the next number.
+    // An employee made later gets the next number.
     office.employee("3", "Сидоров", &[]).await;
     assert_eq!(plant.number("select count(distinct no) from employee").await, Some(3));
 }

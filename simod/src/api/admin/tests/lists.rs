@@ -1,4 +1,4 @@
-//! Lists, page by page; topics and who receives them.
+//! Lists, page by page; topics and their receivers.
 
 use http::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What a new token is limited to, as it was asked for: every mistake is told, with the nearest word.
+//! The limits requested for a new token: every error is reported, with the nearest word.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(super) async fn limits(
     })
 }
 
-/// Checks the limits of a token in a site, but for its topics, which the site may make.
+/// Checks the limits of a token in a site, except for its topics, which the site may make.
 pub(in crate::api::admin) fn of_site(token: &LimitedToken, check: &mut Check) {
     not_empty(check, &token.scopes, &token.topics, &token.networks);
     rate(check, token.rate_limit);
@@ -58,7 +58,7 @@ pub(in crate::api::admin) fn of_site(token: &LimitedToken, check: &mut Check) {
 
 type Listed = Option<Vec<String>>;
 
-/// Whoever names none must not get all.
+/// An empty list must not come to mean everything.
 fn not_empty(check: &mut Check, scopes: &Listed, topics: &Listed, networks: &Listed) {
     for (field, list) in [("scopes", scopes), ("topics", topics), ("networks", networks)] {
         if list.as_ref().is_some_and(Vec::is_empty) {
@@ -136,7 +136,7 @@ fn networks(texts: &[String], check: &mut Check) -> Vec<IpNet> {
             None => check.wrong(
                 &field,
                 text!(
-                    "`{text}` is no network; write 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7",
+                    "`{text}` is not a network; write 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7",
                     "«{text}» не сеть; пишите 10.0.0.0/8, 2001:db8::/32 или 192.0.2.7"
                 ),
             ),

@@ -1,5 +1,5 @@
-//! The items of a batch: told apart first, so that too many are refused before any of them is parsed, and then parsed
-//! part by part, as fast as the database takes them.
+//! The items of a batch: split first, so that too many are refused before any of them is parsed, and then parsed part by
+//! part, as fast as the database takes them.
 
 use std::{sync::Arc, vec};
 
@@ -18,31 +18,31 @@ use crate::{
     store::Draft,
 };
 
-/// Bytes of lines that are told apart where other requests wait: nothing is parsed for that.
+/// Up to how many bytes lines are split on the thread of other requests: splitting parses nothing.
 const LINES_HERE: usize = 512 * 1024;
 
-/// Those that are not parsed yet.
+/// The items that are not parsed yet.
 pub(in crate::api::ingest) struct Items {
     left: vec::IntoIter<Bytes>,
-    /// It keeps its room until the answer is made.
+    /// Holds the body's room until the answer is made.
     body: Bytes,
     is_large: bool,
     has_room: bool,
     effort: Effort,
 }
 
-/// Some of them, in their order.
+/// Some of the items, in order.
 pub(super) struct Part {
     pub(super) drafts: Vec<ApiResult<Draft>>,
-    /// To be held while they are in memory.
+    /// Held while they are in memory.
     pub(super) memory: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Items {
-    /// Those of a body that is a JSON array or one object per line.
+    /// The items of a body that is a JSON array or has one object per line.
     ///
     /// # Errors
-    /// When there are none or too many, or an array is no JSON.
+    /// When there are none or too many, or an array is not JSON.
     pub(super) async fn of(app: &App, body: Bytes) -> ApiResult<Self> {
         let is_large = body.len() > SMALL;
         let told_apart = {
@@ -54,7 +54,7 @@ impl Items {
         Ok(Self { left: items?.into_iter(), body, is_large, has_room: false, effort: Effort::default() })
     }
 
-    /// All of them as they were sent, before any is parsed.
+    /// All items as sent, before any is parsed.
     pub(super) fn texts(&self) -> Vec<Bytes> {
         self.left.as_slice().to_vec()
     }
@@ -63,12 +63,12 @@ impl Items {
         self.left.len()
     }
 
-    /// How many bytes the body has.
+    /// The size of the body in bytes.
     pub(in crate::api::ingest) fn bytes(&self) -> usize {
         self.body.len()
     }
 
-    /// Waits for room to have all of them parsed at once, to be held as long.
+    /// Waits for room to have all items parsed at once, held for that long.
     pub(super) async fn room_for_all(&mut self, app: &App) -> Option<Arc<OwnedSemaphorePermit>> {
         if !self.is_large {
             return None;
@@ -77,8 +77,8 @@ impl Items {
         app.bodies.room_to_parse(self.body.len()).await
     }
 
-    /// Parses and checks the next ones; `None` after the last. What is right is parsed here, and others go ahead in between; what
-    /// is to be explained, aside.
+    /// Parses and checks the next items; `None` after the last. Valid ones are parsed here, letting other requests go ahead
+    /// in between; errors are explained aside.
     pub(super) async fn next(&mut self, app: &App) -> ApiResult<Option<Part>> {
         let (items, bytes) = self.some();
         if items.is_empty() {
@@ -108,7 +108,7 @@ impl Items {
         Ok(Some(Part { drafts, memory }))
     }
 
-    /// As many as are parsed at once, and how many bytes they have.
+    /// As many items as are parsed at once, and their size in bytes.
     fn some(&mut self) -> (Vec<Bytes>, usize) {
         let (mut items, mut bytes) = (Vec::new(), 0);
         while let Some(item) = self.left.as_slice().first()
@@ -121,7 +121,7 @@ impl Items {
     }
 }
 
-/// An item for which nothing is to be explained.
+/// Parses a valid item; `None` if its errors need explaining.
 fn plain(item: &Bytes) -> Option<ApiResult<Draft>> {
     body::plain(item).map(|message| validate(message, false, false))
 }
@@ -138,7 +138,7 @@ fn is_list(text: &[u8]) -> bool {
     text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
-/// The items as they stand there: not more than a batch may have are looked at.
+/// The unparsed items: no more than a batch may have are looked at.
 fn told_apart(bytes: &Bytes) -> ApiResult<Vec<Bytes>> {
     let text = body::without_bom(bytes);
     let items = if is_list(text) {
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    /// Each look at a wrong item costs effort, and the batch has so much of it.
+    /// Each look at a wrong item spends from the batch's budget.
     #[test]
     fn a_batch_of_wrong_items_is_explained_with_so_much_effort() {
         let unknown: Vec<String> = (0..40).map(|n| format!(r#""x{n}": 1"#)).collect();

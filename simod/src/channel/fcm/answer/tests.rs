@@ -36,10 +36,10 @@ fn kind(answer: &Answer) -> &'static str {
             Failure::Retry { .. } => "retry",
             Failure::Permanent { .. } => "permanent",
             Failure::DeadAddress { .. } => "dead",
-            Failure::Paused { scope: Scope::Device, .. } => "device paused",
+            Failure::Paused { scope: FailureScope::Device, .. } => "device paused",
             Failure::Unreachable { .. } => "unreachable",
             Failure::Paused { .. } => "channel paused",
-            Failure::Misconfigured { scope: Scope::Device, .. } => "device misconfigured",
+            Failure::Misconfigured { scope: FailureScope::Device, .. } => "device misconfigured",
             Failure::Misconfigured { .. } => "channel misconfigured",
         },
     }

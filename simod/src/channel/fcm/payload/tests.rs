@@ -35,7 +35,7 @@ fn sent(push: &Outgoing) -> Value {
     serde_json::from_slice::<Value>(&request(push)).unwrap()["message"].clone()
 }
 
-/// As FCM counts it.
+/// The size as FCM counts it.
 fn size(message: &Value) -> usize {
     ["data", "notification"]
         .into_iter()

@@ -11,17 +11,17 @@ fn came(status: u16, body: &[u8]) -> Came {
     Came { status: StatusCode::from_u16(status).unwrap(), retry_after: after, body: body.to_vec() }
 }
 
-/// What is to be done, for tables.
+/// The verdict, for tables.
 fn kind(result: &Result<Accepted, Failure>) -> &'static str {
     match result {
         Ok(_) => "accepted",
         Err(Failure::Retry { .. }) => "retry",
         Err(Failure::Permanent { .. }) => "permanent",
         Err(Failure::DeadAddress { .. }) => "dead",
-        Err(Failure::Paused { scope: Scope::Device, .. }) => "device paused",
+        Err(Failure::Paused { scope: FailureScope::Device, .. }) => "device paused",
         Err(Failure::Paused { .. }) => "provider paused",
         Err(Failure::Unreachable { .. }) => "unreachable",
-        Err(Failure::Misconfigured { scope: Scope::Device, .. }) => "device misconfigured",
+        Err(Failure::Misconfigured { scope: FailureScope::Device, .. }) => "device misconfigured",
         Err(Failure::Misconfigured { .. }) => "provider misconfigured",
     }
 }

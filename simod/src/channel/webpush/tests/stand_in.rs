@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// What came.
+/// A push that arrived.
 #[derive(Debug)]
 pub(super) struct Pushed {
     pub(super) version: Version,
@@ -37,7 +37,7 @@ pub(super) struct Pushed {
     pub(super) body: Bytes,
 }
 
-/// How it answers.
+/// How to answer.
 #[derive(Debug, Clone)]
 pub(super) struct Answers {
     pub(super) status: StatusCode,
@@ -65,7 +65,7 @@ pub(super) struct Seen {
     pub(super) connections: AtomicUsize,
 }
 
-/// The service. It ends with its owner.
+/// The stand-in. It ends with its owner.
 pub(super) struct StandIn {
     pub(super) seen: Arc<Seen>,
     pub(super) address: SocketAddr,
@@ -75,7 +75,7 @@ pub(super) struct StandIn {
 }
 
 impl StandIn {
-    /// One that speaks these, by their names in TLS.
+    /// A stand-in that speaks these protocols, by their names in TLS.
     pub(super) async fn speaking(protocols: &[&[u8]]) -> Self {
         let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -88,7 +88,7 @@ impl StandIn {
         stand_in
     }
 
-    /// The same again, on the same port, with other protocols; connections to the one before break.
+    /// Restarts it on the same port with other protocols; connections to the old one break.
     pub(super) async fn again(&mut self, protocols: &[&[u8]]) {
         std::mem::take(&mut self.end).cancel();
         let listener = loop {

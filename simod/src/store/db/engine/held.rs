@@ -1,7 +1,7 @@
 //! A connection to an embedded file, within a transaction or not.
 //!
-//! Each way to SQLite's thread and back costs as much as a dozen rows. What returns nothing that anybody waits for (where a
-//! transaction begins, rows that are put in, the commit) goes together with what follows it.
+//! Each round trip to SQLite's thread costs as much as a dozen rows. Statements whose result nothing waits for (the
+//! beginning of a transaction, inserted rows, the commit) are sent together with the next one.
 
 use std::{fmt, sync::Arc, task::Poll};
 
@@ -15,7 +15,7 @@ use tokio::{runtime::Handle, sync::OwnedMutexGuard};
 use super::script::Script;
 use crate::store::db::unreadable::Unreadable;
 
-/// The connection that writes; none when it was given up, until somebody opens it anew.
+/// The connection that writes; `None` when it was given up, until it is opened anew.
 pub(crate) type Writer = Option<SqliteConnection>;
 
 enum Lent {
@@ -32,13 +32,13 @@ impl Lent {
         }
     }
 
-    /// What it is good for is not known any more.
+    /// Gives the connection up: its state is unknown.
     async fn give_up(self) {
         match self {
             Self::Reader(mut reader) => reader.close_on_drop(),
             Self::Writer(mut writer) => {
                 if let Some(connection) = writer.take() {
-                    // It may take no further command.
+                    // It may accept no further command.
                     let _closed = connection.close().await;
                 }
             }
@@ -46,16 +46,15 @@ impl Lent {
     }
 }
 
-/// How far the transaction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transaction {
     None,
-    /// Its beginning was put off.
+    /// Its beginning is queued.
     Due,
     /// It may have begun.
     Open,
-    /// A statement failed in it. Half of that one's rows may stand, or what follows would be outside of any transaction: it
-    /// can only be undone.
+    /// A statement failed in it. Some of that statement's rows may be stored, or further statements may run outside any
+    /// transaction, so it can only be rolled back.
     Spoiled,
 }
 
@@ -69,12 +68,11 @@ impl Transaction {
 
 /// A connection to a file, within a transaction or not. Dropped without a commit, the transaction leaves no trace.
 ///
-/// sqlx's own transactions would do, if they did not go to SQLite's thread once more for each of beginning, committing and
-/// letting go.
+/// sqlx's own transactions take one more trip to SQLite's thread for each of begin, commit and release.
 pub(crate) struct Held {
-    /// There until this is dropped, unless something is under way.
+    /// Present until this is dropped, except while work is under way.
     lent: Option<Lent>,
-    /// What SQLite works on by itself; it gives the connection back.
+    /// Work that SQLite is doing on its own; it returns the connection.
     under_way: Option<BoxFuture<'static, (Lent, sqlx::Result<()>)>>,
     transaction: Transaction,
     put_off: Script,
@@ -87,7 +85,7 @@ impl Held {
         Self::outside(Lent::Reader(reader), unreadable)
     }
 
-    /// The same, within a transaction: everything at the same moment.
+    /// The same, within a transaction that reads one snapshot.
     pub(crate) fn snapshot(reader: PoolConnection<Sqlite>, unreadable: &Arc<Unreadable>) -> Self {
         Self::within(Lent::Reader(reader), "begin", unreadable)
     }
@@ -114,8 +112,7 @@ impl Held {
         Self { lent: Some(lent), under_way: None, transaction, put_off, unreadable: unreadable.clone() }
     }
 
-    /// Puts off what `add` adds to what was put off before, until the next statement or the commit: what is wrong with it is
-    /// said there.
+    /// Queues statements to be sent with the next one or the commit; their errors surface there.
     pub(super) fn put_off(&mut self, add: impl FnOnce(Script) -> sqlx::Result<Script>) -> sqlx::Result<()> {
         let added = self.take_put_off().and_then(add);
         self.put_off = self.noted(added)?;
@@ -145,9 +142,9 @@ impl Held {
         lent.expect("nothing is under way").connection()
     }
 
-    /// Waits for what is under way.
+    /// Waits for work under way.
     async fn settle(&mut self) -> sqlx::Result<()> {
-        // It stays where it is until it is done: the caller may be cut short.
+        // It stays in place until it is done: the caller may be canceled.
         let Some(work) = &mut self.under_way else {
             return Ok(());
         };
@@ -157,8 +154,8 @@ impl Held {
         self.noted(done)
     }
 
-    /// A script after what is under way and what was put off. What was put off with values is run at once: sqlx counts those
-    /// that have numbers from the first value of all.
+    /// A script after the work under way and the queued statements. Queued statements with values are run at once: sqlx
+    /// numbers parameters from the first value of the whole script.
     async fn after_put_off(&mut self, script: Script) -> sqlx::Result<Script> {
         self.settle().await?;
         let before = self.take_put_off()?;
@@ -171,7 +168,7 @@ impl Held {
         Ok(script)
     }
 
-    /// Runs a script beside the caller; what is wrong with it is said by what follows it.
+    /// Starts a script without waiting for it; its errors surface in the next call.
     pub(super) async fn start(&mut self, script: Script) -> sqlx::Result<()> {
         let script = self.after_put_off(script).await?;
         let Some(mut lent) = self.lent.take() else {
@@ -182,7 +179,7 @@ impl Held {
             (lent, done.map(drop))
         }
         .boxed();
-        // SQLite's thread has it when it was polled once.
+        // One poll hands it to SQLite's thread.
         match poll!(&mut work) {
             Poll::Ready((lent, done)) => {
                 self.lent = Some(lent);
@@ -228,10 +225,10 @@ impl Held {
         self.noted(found)
     }
 
-    /// Commits the transaction, if it is within one.
+    /// Commits the transaction, if there is one.
     pub(super) async fn commit(mut self) -> sqlx::Result<()> {
         self.settle().await?;
-        // One that only would have begun changes nothing.
+        // A transaction that has not begun changes nothing.
         if self.has_begun() {
             let mut script = self.take_put_off()?;
             script.push("commit");
@@ -242,9 +239,9 @@ impl Held {
         Ok(())
     }
 
-    /// Undoes the transaction, if it is within one.
+    /// Rolls back the transaction, if there is one.
     pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
-        // Whatever is wrong with it is undone, too.
+        // Errors are rolled back, too.
         let _undone = self.settle().await;
         if self.has_begun() {
             undo(self.connection()).await?;
@@ -264,7 +261,8 @@ fn spoiled() -> sqlx::Error {
 
 async fn undo(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     match sqlx::raw_sql("rollback").execute(connection).await {
-        // When the disk is full, SQLite has done so by itself; and one whose beginning was put off is none yet.
+        // When the disk is full, SQLite has already rolled back; and a transaction whose beginning was queued does not
+        // exist yet.
         Err(sqlx::Error::Database(error)) if error.message().contains("no transaction is active") => Ok(()),
         undone => undone.map(drop),
     }
@@ -281,12 +279,12 @@ impl Drop for Held {
         if !self.has_begun() {
             return;
         }
-        // Without a runtime nobody comes after us.
+        // Without a runtime nothing uses the connection after us.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
         let (lent, under_way) = (self.lent.take(), self.under_way.take());
-        // Nobody gets it before the transaction is undone.
+        // The connection is not handed on before the transaction is rolled back.
         runtime.spawn(async move {
             let lent = match under_way {
                 Some(work) => Some(work.await.0),

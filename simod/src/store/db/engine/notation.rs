@@ -1,5 +1,5 @@
-//! One notation for the rows that a statement is given, on both engines: in its text `{rows}` stands for them, `{name}` for
-//! the value of one, `{#}` for its place, from 0 on.
+//! One notation, on both engines, for the rows that a statement takes: in its text `{rows}` stands for them, `{name}`
+//! for the value of one, `{#}` for its place, from 0.
 
 use serde::{Serialize, Serializer};
 use simo_common::hex::hex;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Engine, Value};
 
-/// What the values of a column are.
+/// Types of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Id,
@@ -20,7 +20,7 @@ pub(crate) enum Kind {
 /// A column of rows, by its name in the text.
 pub(crate) type Named = (&'static str, Kind);
 
-/// Rows that are made ready before the statements that are run over them.
+/// Rows prepared ahead of the statements that run over them.
 #[derive(Debug, Clone)]
 pub(crate) struct RowSet {
     pub(super) columns: Vec<Named>,
@@ -34,12 +34,12 @@ impl RowSet {
         rows: impl IntoIterator<Item = [Value<'v>; N]>,
     ) -> Self {
         let rows: Vec<_> = rows.into_iter().collect();
-        // They are strings and numbers, whose serialisation cannot fail.
+        // Strings and numbers always serialise.
         let json = serde_json::to_string(&rows.iter().map(<[_; N]>::as_slice).collect::<Vec<_>>());
         Self { columns: columns.into(), json: json.unwrap_or_default(), count: rows.len() as u64 }
     }
 
-    /// Of one column.
+    /// Rows of one column.
     pub(crate) fn of<'v, V: Into<Value<'v>>>(column: Named, values: impl IntoIterator<Item = V>) -> Self {
         Self::new([column], values.into_iter().map(|value| [value.into()]))
     }
@@ -54,7 +54,7 @@ impl RowSet {
     }
 }
 
-/// A text over rows that come as one JSON text, in the parameter `number`.
+/// A text over rows that arrive as one JSON text, in the parameter `number`.
 pub(super) fn of_json(text: &str, engine: Engine, columns: &[Named], number: usize) -> String {
     match engine {
         Engine::Sqlite => {
@@ -76,7 +76,7 @@ pub(super) fn of_json(text: &str, engine: Engine, columns: &[Named], number: usi
     }
 }
 
-/// A text with what stands for its names; braces around anything else stay.
+/// Replaces the names in a text; braces around anything else stay.
 pub(super) fn fill(
     text: &str,
     columns: &[Named],

@@ -1,10 +1,9 @@
-//! Rows and what they are read as.
+//! Rows and the types they are read as.
 
 use serde::de::DeserializeOwned;
 use sqlx::{ColumnIndex, Row as _, postgres::PgRow, sqlite::SqliteRow};
 use uuid::Uuid;
 
-/// A row.
 #[derive(Debug)]
 pub(crate) enum Row {
     Sqlite(SqliteRow),
@@ -24,14 +23,14 @@ impl Row {
         }
     }
 
-    /// What a column holds that we wrote as JSON; `None` too where that cannot be read any more.
+    /// A column that we wrote as JSON; `None` also if it is no longer readable.
     pub(crate) fn json<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<Option<T>> {
         let text: Option<String> = self.try_get(column)?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 }
 
-/// What a column may be read as.
+/// A type that a column can be read as.
 pub(crate) trait Column: Sized {
     fn of_sqlite(row: &SqliteRow, index: impl ColumnIndex<SqliteRow>) -> sqlx::Result<Self>;
     fn of_postgres(row: &PgRow, index: impl ColumnIndex<PgRow>) -> sqlx::Result<Self>;
@@ -79,7 +78,7 @@ impl Column for Option<u32> {
     }
 }
 
-/// What a whole row may be read as.
+/// A type that a whole row can be read as.
 pub(crate) trait FromRow: Sized {
     fn from_row(row: &Row) -> sqlx::Result<Self>;
 }

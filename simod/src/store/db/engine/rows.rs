@@ -1,7 +1,7 @@
 //! Statements that take many rows at once.
 //!
-//! SQLite is given every value by itself: taking them out of one JSON text, as PostgreSQL does, was a third of the time that
-//! a batch had the writer.
+//! SQLite is given each value separately: extracting them from one JSON text, as PostgreSQL does, took a third of a
+//! batch's time with the writer.
 
 use std::{borrow::Cow, sync::OnceLock, vec};
 
@@ -14,17 +14,17 @@ use super::{
     script::Script,
 };
 
-/// How many rows SQLite's texts take; the last ones of a batch may stay empty. Each is prepared when it is first needed.
+/// How many rows SQLite's texts take; the last ones of a batch may stay empty. Each is prepared on first use.
 const SIZES: [usize; 7] = [1, 4, 16, 32, 64, 128, 256];
 
-/// So many rows are not worth a way to SQLite's thread of their own: they go with what follows them.
+/// Up to this many rows are not worth a trip to SQLite's thread: they are sent with the next statement.
 const PUT_OFF: usize = 64;
 
 /// A row, value by value.
 pub(crate) type Values<'q, const N: usize> = [Value<'q>; N];
 
-/// A statement over rows of `N` values, the first of which is never null. Its text, which begins with `insert`, `update` or
-/// another verb in small letters, has `{rows}` and names, but no places and no values besides.
+/// A statement over rows of `N` values, the first of which is never null. Its text, which begins with `insert`,
+/// `update` or another verb in lower case, has `{rows}` and names, but no places and no other values.
 #[derive(Debug)]
 pub(crate) struct RowStatement<const N: usize> {
     columns: [Named; N],
@@ -54,10 +54,10 @@ impl<const N: usize> RowStatement<N> {
         }
     }
 
-    /// Puts all rows in, changes or deletes them. On SQLite this may run only with the next statement or the commit.
+    /// Inserts, updates or deletes all rows. On SQLite this may run only with the next statement or the commit.
     ///
     /// # Errors
-    /// What is wrong with the rows may only be said there.
+    /// Errors of the rows may only surface there.
     pub(crate) async fn execute(
         &'static self,
         conn: &mut Conn,
@@ -75,7 +75,7 @@ impl<const N: usize> RowStatement<N> {
         }
     }
 
-    /// Runs it over all rows, and returns what it returns.
+    /// Runs the statement over all rows, and returns its results.
     pub(crate) async fn fetch_all<T: FromRow>(
         &'static self,
         conn: &mut Conn,
@@ -101,7 +101,7 @@ impl<const N: usize> RowStatement<N> {
     ) -> sqlx::Result<()> {
         #[cfg(test)]
         tests::refuse_scans(held, self, rows.len()).await?;
-        // Further rows, and what the caller does next, are made ready while SQLite works on these.
+        // Further rows, and the caller's next steps, are prepared while SQLite works on these.
         while rows.len() > PUT_OFF {
             let script = self.next_on_sqlite(Script::default(), &mut rows)?;
             held.start(script).await?;
@@ -123,7 +123,7 @@ impl<const N: usize> RowStatement<N> {
         let mut next = self.next_on_sqlite(Script::default(), &mut rows)?;
         loop {
             let is_last = rows.len() == 0;
-            // Further rows are made ready while SQLite works on these.
+            // Further rows are prepared while SQLite works on these.
             let following = async { (!is_last).then(|| self.next_on_sqlite(Script::default(), &mut rows)) };
             let (found, following) = join(held.fetch_all(next), following).await;
             returned.extend(found?.into_iter().map(Row::Sqlite));
@@ -134,14 +134,14 @@ impl<const N: usize> RowStatement<N> {
         }
     }
 
-    /// The statement for the next rows after other ones.
+    /// The statement for the next rows, after the script.
     fn next_on_sqlite(
         &'static self,
         before: Script,
         rows: &mut vec::IntoIter<Values<'_, N>>,
     ) -> sqlx::Result<Script> {
         let (text, size) = self.for_sqlite(rows.len());
-        // Or what follows in the script would stand in the place of rows.
+        // Otherwise the rest of the script would be bound in place of rows.
         let empty = size.saturating_sub(rows.len()) * N;
         query(text)
             .bind_all(rows.take(size).flatten())
@@ -149,13 +149,13 @@ impl<const N: usize> RowStatement<N> {
             .after(before)
     }
 
-    /// The text for so many rows, or for the first of them, and how many it takes.
+    /// The text for this many rows, or for the first of them, and how many it takes.
     fn for_sqlite(&'static self, rows: usize) -> (&'static str, usize) {
         let class = SIZES.iter().position(|size| *size >= rows).unwrap_or(SIZES.len() - 1);
         let size = SIZES[class];
         let text = self.made_for_sqlite[class].get_or_init(|| {
             let row = format!("({})", vec!["?"; N].join(","));
-            // Names would have to be looked for, from the first one on for each value.
+            // Named parameters would be looked up, from the first one on, for each value.
             let rows = format!(
                 "(select * from (values {}) where column1 is not null) j",
                 vec![&*row; size].join(",")
@@ -167,8 +167,8 @@ impl<const N: usize> RowStatement<N> {
     }
 }
 
-/// A statement that SQLite need not be able to undo by itself: it would copy every page that it changes first. When it
-/// fails, its whole transaction is given up.
+/// A statement that SQLite need not be able to roll back by itself: for that it would first copy every page it changes.
+/// When it fails, its whole transaction is given up.
 fn or_fail(text: &str) -> Cow<'_, str> {
     for verb in ["insert", "update"] {
         if let Some(rest) = text.trim_start().strip_prefix(verb) {
@@ -371,7 +371,7 @@ mod tests {
         assert!(wrong().execute(&mut tx).await.is_err());
         assert!(query("select 1").fetch_all(&mut tx).await.is_err());
         assert!(INSERT.execute(&mut tx, vec![["1".into(), 1_i64.into(), "b".into()]]).await.is_err());
-        // A server does so without a word.
+        // PostgreSQL does so silently.
         assert!(tx.engine() == Engine::Postgres || tx.commit().await.is_err());
         assert_eq!(stored(&plant).await, 0);
         let mut tx = insert(&plant, 5).await;

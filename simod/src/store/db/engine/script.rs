@@ -1,4 +1,4 @@
-//! Texts of several statements, which go to SQLite's thread together.
+//! Scripts of several statements, sent to SQLite's thread together.
 
 use futures_util::{TryStreamExt as _, stream::BoxStream};
 use sqlx::{
@@ -7,12 +7,12 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-/// Statements with their values, run one after the other; the rows of the last one are read.
+/// Statements with their values, run in order; the rows of the last one are read.
 #[derive(Debug)]
 pub(super) struct Script {
     text: String,
     arguments: SqliteArguments,
-    /// Whether the same text will come again, so that it is worth preparing.
+    /// Whether the text is used repeatedly, so that it is worth preparing.
     kept: bool,
 }
 
@@ -30,7 +30,7 @@ impl Script {
         script
     }
 
-    /// One more statement; its values are to be bound.
+    /// Adds a statement, whose values are still to be bound.
     pub(super) fn push(&mut self, statement: &str) {
         if !self.text.is_empty() {
             self.text.push(';');
@@ -38,12 +38,12 @@ impl Script {
         self.text.push_str(statement);
     }
 
-    /// Where the values of the last statement go.
+    /// The values of the last statement.
     pub(super) fn values(&mut self) -> &mut SqliteArguments {
         &mut self.arguments
     }
 
-    /// The text seldom comes twice.
+    /// The text is seldom used twice.
     pub(super) fn unprepared(&mut self) {
         self.kept = false;
     }
@@ -56,7 +56,7 @@ impl Script {
         self.arguments.len() > 0
     }
 
-    /// Statements without values, and then this script.
+    /// Statements without values, then this script.
     pub(super) fn after(mut self, mut before: Self) -> Self {
         before.push(&self.text);
         self.text = before.text;

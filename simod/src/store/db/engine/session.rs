@@ -1,4 +1,4 @@
-//! Sessions with a server, which may fall silent at any moment.
+//! Sessions with a server, which may stop answering at any moment.
 
 mod commits;
 mod faults;
@@ -31,29 +31,29 @@ pub(crate) use self::{
 };
 use crate::store::{Error, Result, db::postgres::Pool};
 
-/// How long a server may be silent over what somebody waits for: posts, claims, receipts, streams.
+/// How long a server may be silent over work that a request waits for: posts, claims, receipts, streams.
 pub(crate) const PROMPT: Duration = Duration::from_secs(8);
 
-/// The same where a statement may have much to read: longer than `statement_timeout`. A server that vanishes behind a
-/// firewall sends nothing, and TCP gives up only after a quarter of an hour.
+/// The same where a statement may read much: longer than `statement_timeout`. A server that vanishes behind a firewall
+/// sends nothing, and TCP gives up only after a quarter of an hour.
 pub(crate) const PATIENT: Duration = Duration::from_secs(35);
 
-/// The same for statements that are no work.
+/// The same for statements that take no work.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// How long a caller waits for a connection before he is told to come back.
+/// How long a caller waits for a connection before being told to come back.
 pub(crate) const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 
-/// How long a session that is done with may take to become ready for the next one. After a silence all places of the pool
-/// would be held by sessions that nobody answers any more.
+/// How long a finished session may take to become ready for the next one. Otherwise, after a silence, dead sessions
+/// would fill the pool.
 const RELEASE: Duration = Duration::from_secs(10);
 
-/// What a server answers, if it answers in time.
+/// The server's answer, if it arrives in time.
 pub(crate) fn in_time<'a, T: 'a>(
     silence: Duration,
     answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
 ) -> impl Future<Output = sqlx::Result<T>> + Send + 'a {
-    // Boxed, or the tasks that hold such a future would double with it.
+    // Boxed, or the tasks that hold such a future would double in size.
     let answer = timeout(silence, Box::pin(answer));
     async move { answer.await.unwrap_or_else(|_| Err(silent())) }
 }
@@ -62,19 +62,19 @@ fn silent() -> sqlx::Error {
     sqlx::Error::Io(io::ErrorKind::TimedOut.into())
 }
 
-/// How long a session waits for each answer, and where it notes what is wrong with its connection.
+/// How long a session waits for each answer, and where it notes faults of its connection.
 #[derive(Debug)]
 pub(crate) struct Patience {
     silence: Duration,
     faults: Arc<Faults>,
-    /// Whether the server gives a statement up before we do: else it may be at work, and silence is no fault.
+    /// Whether the server cancels a statement before we give up: else it may be at work, and silence is no fault.
     server_gives_up: bool,
-    /// We have given up a statement of which no more is known.
+    /// We have given up a statement whose outcome is unknown.
     has_given_up: AtomicBool,
 }
 
 impl Patience {
-    /// What the server answers, if it answers in time.
+    /// The server's answer, if it arrives in time.
     pub(crate) async fn in_time<'a, T: 'a>(
         &self,
         answer: impl Future<Output = sqlx::Result<T>> + Send + 'a,
@@ -89,7 +89,7 @@ impl Patience {
         })
     }
 
-    /// The same for a statement that is no work: silence is a fault.
+    /// The same for a statement that takes no work: silence is a fault.
     async fn within<'a, T: 'a>(
         &self,
         limit: Duration,
@@ -101,7 +101,7 @@ impl Patience {
     }
 }
 
-/// Waits for one of the permits that a kind of work has.
+/// Waits for one of the permits of a kind of work.
 ///
 /// # Errors
 /// [`sqlx::Error::PoolTimedOut`].
@@ -113,20 +113,20 @@ pub(crate) async fn permit(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> 
 
 /// A session, within a transaction or not. Dropped without a commit, the transaction leaves no trace.
 ///
-/// sqlx's own transactions would do, if they let go of a connection that has fallen silent.
+/// sqlx's own transactions do not let go of a connection that stopped answering.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// There until this is dropped.
+    /// Present until this is dropped.
     connection: Option<PoolConnection<Postgres>>,
-    /// How far the transaction is, if there is one.
+    /// State of the transaction, if there is one.
     transaction: Transaction,
     keeps_statements: bool,
     patience: Patience,
-    /// The connection is older than this.
+    /// When it was asked for; the connection is older.
     asked: Instant,
-    /// There where it may write.
+    /// Present if it may write.
     pass: Option<Pass>,
-    /// Given back with the connection.
+    /// Returned with the connection.
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -140,7 +140,7 @@ enum Transaction {
 }
 
 impl Session {
-    /// Without a transaction.
+    /// A session without a transaction.
     pub(crate) async fn alone(pool: &Pool, silence: Duration) -> sqlx::Result<Self> {
         let asked = Instant::now();
         Ok(Self {
@@ -159,22 +159,22 @@ impl Session {
         })
     }
 
-    /// Within a transaction that begins with the statements `begin`.
+    /// A session in a transaction that begins with the statements `begin`.
     pub(crate) async fn begin(
         pool: &Pool,
         silence: Duration,
         begin: Cow<'static, str>,
     ) -> sqlx::Result<Self> {
         let mut session = Self::alone(pool, silence).await?;
-        // Whatever becomes of the question, it may have begun.
+        // Whatever the answer, it may have begun.
         session.transaction = Transaction::Open;
         session.patience.server_gives_up = true;
         session.at_once(AssertSqlSafe(begin)).await?;
         Ok(session)
     }
 
-    /// Through a pooler: in the next transaction this may lead to another connection of the server, which knows nothing
-    /// of what was prepared.
+    /// For a pooler: the next transaction may run on another connection of the server, which lacks the prepared
+    /// statements.
     pub(crate) fn without_statements(mut self) -> Self {
         self.keeps_statements = false;
         self
@@ -184,13 +184,13 @@ impl Session {
         self.keeps_statements
     }
 
-    /// With a permit of its kind, until it ends.
+    /// Keeps a permit of its kind until it ends.
     pub(crate) fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
         self.permit = Some(permit);
         self
     }
 
-    /// With leave to write.
+    /// Asks for leave to write.
     ///
     /// # Errors
     /// When too many commits hang.
@@ -205,17 +205,17 @@ impl Session {
         Ok(self)
     }
 
-    /// The connection, and what its answers are held to.
+    /// The connection, and the limits on its answers.
     #[expect(clippy::expect_used, reason = "it is taken by what ends the session only")]
     pub(crate) fn parts(&mut self) -> (&mut PgConnection, &Patience) {
         (self.connection.as_mut().expect("a session has its connection until it ends"), &self.patience)
     }
 
-    /// Commits the transaction, if it is within one.
+    /// Commits its transaction, if there is one.
     ///
     /// # Errors
-    /// [`Error::OutcomeUnknown`] when the server does not say that it has committed, nor that it has not. The connection is
-    /// closed then without a word: whatever the server still does there, it is not disturbed in it.
+    /// [`Error::OutcomeUnknown`] when the server says neither that it has committed nor that it has not. The connection
+    /// is then closed without a message, so that the server's remaining work is not disturbed.
     pub(crate) async fn commit(mut self) -> Result<()> {
         if self.transaction == Transaction::None {
             return Ok(());
@@ -248,7 +248,8 @@ impl Session {
                 Err(error.into())
             }
             (Err(error), _) => {
-                // A server that is silent over a commit may wait for its standby, and answer all else.
+                // A server that is silent over a commit may be waiting for its standby, and still answer everything
+                // else.
                 if !is_silence(&error) {
                     faults.note(&error);
                 }
@@ -257,7 +258,7 @@ impl Session {
         }
     }
 
-    /// Undoes the transaction, if it is within one.
+    /// Rolls back its transaction, if there is one.
     pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
         if self.transaction == Transaction::Open {
             self.at_once("rollback").await?;
@@ -272,7 +273,8 @@ impl Session {
     }
 }
 
-/// Whether the server says that it has undone the transaction. One that ends the session, too, may have committed before.
+/// Whether the server says that it rolled the transaction back. An error that also ends the session may come after a
+/// commit.
 fn is_rolled_back(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else {
         return false;
@@ -293,7 +295,7 @@ impl Drop for Session {
         let faults = self.patience.faults.clone();
         let has_given_up = self.patience.has_given_up.load(Ordering::Relaxed);
         if self.transaction == Transaction::Committing || has_given_up || faults.condemn(self.asked) {
-            // Its socket is closed, and the server not asked for anything.
+            // Closes the socket, without asking the server for anything.
             drop(connection.detach());
             return;
         }
@@ -306,7 +308,7 @@ impl Drop for Session {
             if is_open {
                 let rollback = sqlx::raw_sql("rollback").execute(&mut *connection);
                 if let Err(error) = in_time(RELEASE, rollback).await {
-                    // It may still be at work on what was asked before.
+                    // It may still be at work on an earlier statement.
                     if !is_silence(&error) {
                         faults.note(&error);
                     }
@@ -314,7 +316,8 @@ impl Drop for Session {
                     return;
                 }
             }
-            // It waits for whatever is still to come from the server, which may still be at work: if that takes long, it is closed.
+            // It waits for the rest of the server's answers; if the server is at work for too long, the connection is
+            // closed.
             let _returned = timeout(RELEASE, connection.return_to_pool()).await;
             drop(permits);
         });

@@ -18,7 +18,6 @@ use super::{
 };
 use crate::store::db::dialect;
 
-/// A value that a statement is given.
 #[derive(Debug, Clone)]
 pub(crate) enum Value<'q> {
     Whole(Option<i64>),
@@ -82,15 +81,14 @@ impl Value<'_> {
     }
 }
 
-/// A statement with its values.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Query<'q> {
     text: Cow<'q, str>,
     values: Vec<Value<'q>>,
-    /// The columns of its rows, and the number of the value that they come in.
+    /// The columns of its rows, and the number of the parameter they are passed in.
     rows: Option<(Vec<Named>, usize)>,
-    /// Whether the same text will come again, so that it is worth preparing.
+    /// Whether the text is used repeatedly, so that it is worth preparing.
     kept: bool,
 }
 
@@ -104,25 +102,24 @@ pub(crate) fn query_as<'q, T: FromRow>(text: impl Into<Cow<'q, str>>) -> Mapped<
     query(text).read_as()
 }
 
-/// A statement of whose rows the first column is read.
+/// A statement of whose rows only the first column is read.
 pub(crate) fn query_scalar<'q, T: Column>(text: impl Into<Cow<'q, str>>) -> Mapped<'q, T> {
     Mapped { query: query(text), read: |row| row.try_get(0) }
 }
 
 impl<'q> Query<'q> {
-    /// The next value.
+    /// Binds the next value.
     pub(crate) fn bind(mut self, value: impl Into<Value<'q>>) -> Self {
         self.values.push(value.into());
         self
     }
 
-    /// The next values.
     pub(crate) fn bind_all(mut self, values: impl IntoIterator<Item = Value<'q>>) -> Self {
         self.values.extend(values);
         self
     }
 
-    /// The rows that the text speaks of ([`notation`]), as the next value.
+    /// Binds the rows that the text refers to ([`notation`]) as the next value.
     pub(crate) fn over<'v, const N: usize>(
         self,
         columns: [Named; N],
@@ -131,7 +128,7 @@ impl<'q> Query<'q> {
         self.over_set(&RowSet::new(columns, rows))
     }
 
-    /// The same, of one column.
+    /// The same, for one column.
     pub(crate) fn each<'v, V: Into<Value<'v>>>(
         self,
         column: Named,
@@ -140,30 +137,30 @@ impl<'q> Query<'q> {
         self.over_set(&RowSet::of(column, values))
     }
 
-    /// The same, where the rows are made already.
+    /// The same, with rows that are already prepared.
     pub(crate) fn over_set(mut self, rows: &RowSet) -> Self {
         self = self.bind(rows.json.clone());
         self.rows = Some((rows.columns.clone(), self.values.len()));
         self
     }
 
-    /// The text that the engine is given, where the rows are not as SQLite's text has them.
+    /// The engine's text, where it differs from SQLite's.
     fn text_for(&self, engine: Engine, text: &str) -> Option<String> {
         self.rows.as_ref().map(|(columns, number)| notation::of_json(text, engine, columns, *number))
     }
 
-    /// A text that seldom comes twice: it would crowd out others from the cache of prepared statements.
+    /// For a text that is seldom used twice: it would crowd others out of the cache of prepared statements.
     pub(crate) fn unprepared(mut self) -> Self {
         self.kept = false;
         self
     }
 
-    /// The rows are read as tuples or structs.
+    /// Reads the rows as tuples or structs.
     pub(crate) fn read_as<T: FromRow>(self) -> Mapped<'q, T> {
         Mapped { query: self, read: T::from_row }
     }
 
-    /// With its values as SQLite takes them.
+    /// The statement with its values in SQLite's form.
     pub(super) fn on_sqlite(self) -> sqlx::Result<Script> {
         self.after(Script::default())
     }
@@ -234,7 +231,6 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Its rows.
     pub(crate) async fn fetch_all(self, conn: &mut Conn) -> sqlx::Result<Vec<Row>> {
         #[cfg(test)]
         plans::note(&self, conn).await?;
@@ -276,7 +272,7 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Its first row, which is there.
+    /// Its first row, which must exist.
     pub(crate) async fn fetch_one(self, conn: &mut Conn) -> sqlx::Result<Row> {
         self.fetch_optional(conn).await?.ok_or(sqlx::Error::RowNotFound)
     }
@@ -296,7 +292,7 @@ impl Changed {
     }
 }
 
-/// A statement that knows what its rows are.
+/// A statement with the type of its rows.
 #[must_use]
 pub(crate) struct Mapped<'q, T> {
     query: Query<'q>,
@@ -304,12 +300,12 @@ pub(crate) struct Mapped<'q, T> {
 }
 
 impl<'q, T> Mapped<'q, T> {
-    /// The next value.
+    /// Binds the next value.
     pub(crate) fn bind(self, value: impl Into<Value<'q>>) -> Self {
         Self { query: self.query.bind(value), read: self.read }
     }
 
-    /// The rows that the text speaks of, as the next value.
+    /// Binds the rows that the text refers to as the next value.
     pub(crate) fn over<'v, const N: usize>(
         self,
         columns: [Named; N],
@@ -318,7 +314,7 @@ impl<'q, T> Mapped<'q, T> {
         Self { query: self.query.over(columns, rows), read: self.read }
     }
 
-    /// The same, of one column.
+    /// The same, for one column.
     pub(crate) fn each<'v, V: Into<Value<'v>>>(
         self,
         column: Named,
@@ -327,12 +323,11 @@ impl<'q, T> Mapped<'q, T> {
         Self { query: self.query.each(column, values), read: self.read }
     }
 
-    /// The same, where the rows are made already.
+    /// The same, with rows that are already prepared.
     pub(crate) fn over_set(self, rows: &RowSet) -> Self {
         Self { query: self.query.over_set(rows), read: self.read }
     }
 
-    /// Its rows.
     pub(crate) async fn fetch_all(self, conn: &mut Conn) -> sqlx::Result<Vec<T>> {
         let rows = self.query.fetch_all(conn).await?;
         rows.iter().map(self.read).collect()
@@ -344,7 +339,7 @@ impl<'q, T> Mapped<'q, T> {
         row.as_ref().map(self.read).transpose()
     }
 
-    /// Its first row, which is there.
+    /// Its first row, which must exist.
     pub(crate) async fn fetch_one(self, conn: &mut Conn) -> sqlx::Result<T> {
         (self.read)(&self.query.fetch_one(conn).await?)
     }

@@ -1,21 +1,21 @@
-//! What to do about a server that refuses us: the next step, for the person who runs it.
+//! Advice when a server refuses us: the next step for the person who runs it.
 
 use simo_common::{lang::Text, text};
 use sqlx::{PgConnection, error::DatabaseError, migrate::MigrateError, postgres::PgConnectOptions};
 
 use crate::store::{Error, Result};
 
-/// What PgBouncer says before the name of a word that it does not pass on.
+/// PgBouncer's message before the name of a startup parameter that it does not pass on.
 const UNSUPPORTED: &str = "unsupported startup parameter: ";
 
-/// Whether PgBouncer, which has one code for everything that it says itself, will go on saying so.
+/// Whether PgBouncer, which has one code for all its own errors, will keep refusing.
 pub(super) fn is_poolers_refusal(message: &str) -> bool {
     ["no such ", "password authentication failed", "SASL authentication failed", UNSUPPORTED]
         .iter()
         .any(|beginning| message.starts_with(beginning))
 }
 
-/// About a connection that was refused.
+/// Advice about a refused connection.
 pub(super) fn on_connecting(error: &sqlx::Error, options: &PgConnectOptions) -> Option<Text> {
     let sqlx::Error::Database(error) = error else {
         return None;
@@ -51,7 +51,6 @@ pub(super) fn on_connecting(error: &sqlx::Error, options: &PgConnectOptions) -> 
     }
 }
 
-/// A name as SQL writes it.
 fn identifier(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
     if name.chars().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -61,8 +60,8 @@ fn identifier(name: &str) -> String {
     }
 }
 
-/// What our role lacks in the schema that it works in, as statements for the owner of the database. To own the tables, which
-/// migrations change, it becomes a member of the role that does; but never of a superuser's.
+/// The rights that our role lacks in its schema, as statements for the owner of the database. Migrations change tables,
+/// so the role has to own them: it becomes a member of the owning role; but never of a superuser.
 const GRANTS: &str = "
     select format('grant create, usage on schema %I to %I', nspname, current_user) from pg_namespace
     where nspname = coalesce(current_schema(), 'public')
@@ -76,14 +75,14 @@ const GRANTS: &str = "
     where schemaname = coalesce(current_schema(), 'public') and tablename in ('_sqlx_migrations', 'client')
       and not pg_has_role(tableowner, 'usage')";
 
-/// The same error, or which rights are missing where the tables could not be made or read for want of them.
+/// The same error or, where tables could not be created or read for lack of rights, the missing rights.
 pub(super) async fn on_migrating(connection: &mut PgConnection, error: Error) -> Error {
     let (Error::Internal(cause)
     | Error::Migrate(MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _))) = &error
     else {
         return error;
     };
-    // No right to make something; no schema in which anything may be made.
+    // No right to create something; no schema in which anything may be created.
     let code = cause.as_database_error().and_then(DatabaseError::code);
     if !code.is_some_and(|code| ["42501", "3F000"].contains(&&*code)) {
         return error;

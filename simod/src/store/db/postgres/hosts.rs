@@ -1,6 +1,6 @@
-//! The hosts where a server may be, and the one among them that takes us.
+//! The hosts where a server may be, and the choice of the one that accepts us.
 //!
-//! sqlx knows one host, so we look for it: all are asked, and what they are is compared with what the URL wants.
+//! sqlx knows one host, so we choose it: all are asked, and their state is compared with the URL's requirements.
 
 use std::{fmt, io, path::Path, time::Duration};
 
@@ -15,11 +15,10 @@ use super::{
 };
 use crate::store::{Error, error::is_away};
 
-/// How much earlier than the next one a host is asked. It is preferred, but while it is silent the others are not kept
-/// waiting.
+/// How much earlier than the next one a host is asked. It is preferred, but its silence does not delay the others.
 const HEAD_START: Duration = Duration::from_millis(200);
 
-/// How many prepared statements a connection keeps where no pooler is in between.
+/// How many prepared statements a connection keeps without a pooler in between.
 const STATEMENTS: usize = 256;
 
 /// The hosts of a URL, in its order.
@@ -32,7 +31,7 @@ pub(in crate::store) struct Hosts {
 }
 
 impl Hosts {
-    /// Those of a URL, for a program of this name. `is_pooled`: a pooler is known to stand before them.
+    /// The hosts of a URL, for a program of this name. `is_pooled`: a pooler is known to be in front of them.
     ///
     /// # Errors
     /// [`Error::ServerUrl`].
@@ -43,34 +42,34 @@ impl Hosts {
             Ok(options(address, &url.passed_on)?
                 .application_name(program)
                 .statement_cache_capacity(statements)
-                // Servers since PostgreSQL 12 need no word of ours to show floating-point numbers whole, and PgBouncer
-                // refuses everybody who says it, unless it is configured not to.
+                // Servers since PostgreSQL 12 show floating-point numbers in full without this parameter, and PgBouncer
+                // refuses clients that send it, unless it is configured not to.
                 .extra_float_digits(None))
         });
         let options = options.collect::<Result<_, Text>>().map_err(Error::ServerUrl)?;
         Ok(Self { options, wanted: url.wanted, limit: url.limit, is_pooled: statements == 0 })
     }
 
-    /// Whether a pooler stands before them, which gives every transaction the connection that is free, so that nothing may
-    /// be prepared: then the URL says `statement-cache-capacity=0`, unless it was known.
+    /// Whether a pooler is in front of them, which runs every transaction on any free connection, so that nothing may
+    /// be prepared: known in advance, or by `statement-cache-capacity=0` in the URL.
     pub(in crate::store) fn is_pooled(&self) -> bool {
         self.is_pooled
     }
 
-    /// Whether there is a choice.
     pub(super) fn are_several(&self) -> bool {
         self.options.len() > 1
     }
 
-    /// What to connect to a host with, by its place.
+    /// Connect options of a host, by its place.
     pub(super) fn options(&self, place: usize) -> &PgConnectOptions {
         &self.options[place]
     }
 
-    /// Connects to a host that takes us and is what is wanted, preferably the one at this place. Answers at which it is.
+    /// Connects to a host that accepts us and is in the wanted state, preferably the one at this place. Returns its
+    /// place.
     ///
     /// # Errors
-    /// Why none of them will do.
+    /// Why none of them is suitable.
     pub(in crate::store) async fn connect(
         &self,
         preferred: usize,
@@ -109,7 +108,7 @@ impl Hosts {
         }
     }
 
-    /// Why the server at the other end is not what is wanted.
+    /// Why the server at the other end is not suitable.
     pub(super) async fn unfit(&self, connection: &mut PgConnection) -> sqlx::Result<Option<Unfit>> {
         let (question, unfit) = match self.wanted {
             Wanted::Any => return Ok(None),
@@ -130,14 +129,14 @@ impl Hosts {
     }
 }
 
-/// sqlx's own would show the password.
+/// A derived one would show the password.
 impl fmt::Debug for Hosts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.options.iter().map(shown)).finish()
     }
 }
 
-/// What sqlx connects to an address with. It looks into `~/.pgpass` only when it is given a URL.
+/// Connect options for an address. sqlx reads `~/.pgpass` only when it is given a URL.
 fn options(address: &Address, passed_on: &[(String, String)]) -> Result<PgConnectOptions, Text> {
     let port = address.port.map(|port| ("port".to_owned(), port.to_string()));
     let host = address.host.iter().map(|host| ("host".to_owned(), host.clone()));
@@ -151,7 +150,7 @@ fn is_socket(options: &PgConnectOptions) -> bool {
     options.get_socket().is_some() || options.get_host().starts_with('/')
 }
 
-/// Where a host is, and what we want there.
+/// A host's address and what we want there, for messages.
 pub(super) fn shown(options: &PgConnectOptions) -> String {
     let (host, port) = (options.get_host(), options.get_port());
     let host = match options.get_socket() {
@@ -167,7 +166,7 @@ fn in_directory(directory: &Path, port: u16) -> String {
     directory.join(format!(".s.PGSQL.{port}")).display().to_string()
 }
 
-/// Why no host will do.
+/// Why no host is suitable.
 #[derive(Debug)]
 pub struct Unreached(Vec<Refusal>);
 
@@ -187,7 +186,7 @@ enum Why {
     Unfit(Unfit),
 }
 
-/// How a server differs from what is wanted.
+/// How a server differs from the wanted one.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Unfit {
     ReadOnly,
@@ -218,7 +217,7 @@ impl From<Unfit> for sqlx::Error {
 impl Why {
     fn text(&self) -> Text {
         match self {
-            // What the system and the server say.
+            // An error of the system or the server.
             Self::Said(error) => Text::new(error.to_string(), error.to_string()),
             Self::Silent(limit) => {
                 let seconds = limit.as_secs();
@@ -230,7 +229,7 @@ impl Why {
 }
 
 impl Unreached {
-    /// Whether it may help to wait: nothing has to be changed about us or the server.
+    /// Whether waiting may help: nothing has to be changed on our side or the server's.
     pub(in crate::store) fn passes(&self) -> bool {
         self.0.iter().all(|refusal| refusal.passes)
     }
@@ -260,13 +259,13 @@ impl fmt::Display for Unreached {
 
 impl std::error::Error for Unreached {}
 
-/// Whether what a server said, or the system in its place, is over some day.
+/// Whether an error of the server, or of the system in its place, may pass by itself.
 fn passes(error: &sqlx::Error, is_socket: bool) -> bool {
     match error {
         sqlx::Error::Io(error) => match error.kind() {
-            // A certificate that is not believed; a socket that we may not use.
+            // An untrusted certificate; a socket that we may not use.
             io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied => false,
-            // The socket of a server that is not started, or a file with a certificate.
+            // The socket of a server that is not started, or a certificate file.
             io::ErrorKind::NotFound => is_socket,
             _ => true,
         },

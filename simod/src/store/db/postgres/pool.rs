@@ -1,4 +1,4 @@
-//! A pool whose connections go to the host that will do.
+//! A pool whose connections go to the suitable host.
 
 use std::{
     io,
@@ -19,30 +19,29 @@ use tokio::sync::Mutex;
 use super::hosts::{Hosts, shown};
 use crate::store::db::engine::{Faults, in_time};
 
-/// How long after its last use a connection is taken to be alive: it was asked when it was returned.
+/// How long after its last use a connection is taken to be alive: it was checked when it was returned.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How long a connection that was idle may take to say that it is alive, before another one is made.
+/// How long an idle connection may take to prove that it is alive, before another one is made.
 const WAIT_FOR_IDLE: Duration = Duration::from_secs(1);
 
-/// How long a connection may be waited for before we look whether the server is elsewhere now, and how long the answer holds.
+/// How long to wait for a connection before checking whether the server has moved, and how long that answer is valid.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The pool. sqlx's own connects to one host, and is told when that is another one.
+/// The pool. sqlx's own connects to one host, which is replaced when another one is suitable.
 #[derive(Debug)]
 pub(crate) struct Pool {
     connections: PgPool,
     hosts: Hosts,
-    /// Which of them connections go to.
+    /// The host that connections go to.
     place: AtomicUsize,
-    /// Held while we look for one that will do: when we last did, and why in vain.
+    /// Held while looking for a suitable host: when we last looked, and why in vain.
     looking: Mutex<Option<(Instant, Result<(), String>)>>,
     faults: Arc<Faults>,
 }
 
 impl Pool {
-    /// Connects when it is first needed, to the host at this place. A connection that is as old as a fault is replaced by a
-    /// new one, and not asked for anything.
+    /// Connects on first use, to the host at this place. A connection as old as a fault is replaced unchecked.
     pub(super) fn new(options: PoolOptions<Postgres>, hosts: Hosts, place: usize) -> Self {
         let faults = Arc::<Faults>::default();
         let noted = faults.clone();
@@ -69,20 +68,19 @@ impl Pool {
         Self { connections, hosts, place: AtomicUsize::new(place), looking: Mutex::default(), faults }
     }
 
-    /// What its connections have failed with.
     pub(crate) fn faults(&self) -> Arc<Faults> {
         self.faults.clone()
     }
 
-    /// Whether what was made then leads nowhere by now.
+    /// Whether connections made at that time are unusable by now.
     pub(super) fn condemns(&self, made: Instant) -> bool {
         self.faults.condemn(made)
     }
 
-    /// A connection, at the host that will do.
+    /// A connection to the suitable host.
     ///
     /// # Errors
-    /// What sqlx says, or why no host will do.
+    /// sqlx's error, or why no host is suitable.
     pub(crate) async fn acquire(&self) -> sqlx::Result<PoolConnection<Postgres>> {
         if !self.hosts.are_several() {
             return self.connections.acquire().await;
@@ -96,7 +94,7 @@ impl Pool {
         let mut waiting = pin!(self.connections.acquire());
         let mut in_vain = None;
         loop {
-            // Perhaps all connections are in use, and one is returned meanwhile.
+            // All connections may be in use, and one may be returned meanwhile.
             let looked = async {
                 tokio::time::sleep(PATIENCE).await;
                 self.look(place).await
@@ -111,7 +109,7 @@ impl Pool {
                         return self.connections.acquire().await;
                     }
                 },
-                // Where no host will do, one may in a moment: in the middle of a switch.
+                // A host may become suitable in a moment: in the middle of a switch.
                 moved = looked => match moved {
                     Ok(true) => return self.connections.acquire().await,
                     Ok(false) => in_vain = None,
@@ -121,7 +119,8 @@ impl Pool {
         }
     }
 
-    /// Looks for a host that will do; whether that is another one than at `place`. Those who ask at once share the answer.
+    /// Looks for a suitable host; returns whether it is another than the one at `place`. Concurrent callers share the
+    /// answer.
     async fn look(&self, place: usize) -> sqlx::Result<bool> {
         let began = Instant::now();
         let mut last = self.looking.lock().await;
@@ -145,7 +144,7 @@ impl Pool {
         Ok(found != place)
     }
 
-    /// sqlx's own, whose connections may go to a host that was left.
+    /// sqlx's own pool, whose connections may go to a host that was left.
     pub(super) fn inner(&self) -> &PgPool {
         &self.connections
     }

@@ -1,9 +1,9 @@
-//! A small row of this instance, committed to see whether the server commits.
+//! Commits a small row of this instance to see whether the server commits.
 //!
-//! It has a connection of its own: the pool may be full of work, or of connections that lead nowhere. A commit that is not
-//! answered is left alone. The server may be waiting for a synchronous standby with it: if we canceled the wait, the server
-//! would call that a success, and if we dropped the connection, its process would stay, so that trying again and again would
-//! use up the connections that the server allows. It is dropped when the server does not wait any more.
+//! It has a connection of its own: the pool may be full of work, or of connections that lead nowhere. An unanswered
+//! commit is left alone. The server may be waiting for a synchronous standby: if we canceled the wait, the server would
+//! report success, and if we dropped the connection, its process would stay, so that repeated tries would use up the
+//! server's connections. It is dropped when the server stops waiting.
 
 use std::{
     fmt,
@@ -24,21 +24,21 @@ use crate::store::{
     db::engine::{WAIT_FOR_CONNECTION, with_warning},
 };
 
-/// How long the server may take to answer. A commit that takes longer is no proof.
+/// How long the server may take to answer. A slower commit proves nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long it may take to let us in: when it is reached again, we are to be ready two seconds later. Where a login takes
-/// longer, one of a few tries is patient.
+/// How long it may take to accept our connection: when the server is back, we are to be ready two seconds later. Where
+/// a login takes longer, one of a few tries is patient.
 const TO_CONNECT: Duration = Duration::from_secs(1);
 const PATIENT_EVERY: u64 = 5;
 
 /// Commits this instance's row.
 pub(super) struct Prover {
     hosts: Hosts,
-    /// What the server shows of our connections, as `application_name`.
+    /// Our connections' `application_name` at the server.
     name: String,
     instance: String,
-    /// How often it was tried to connect.
+    /// How many connection attempts were made.
     tries: AtomicU64,
     state: Mutex<State>,
 }
@@ -47,9 +47,9 @@ pub(super) struct Prover {
 enum State {
     #[default]
     Nothing,
-    /// Where the last commit was answered.
+    /// The last commit was answered.
     Idle(PgConnection),
-    /// Where it was not, yet.
+    /// It is not answered yet.
     Unanswered(BoxFuture<'static, (PgConnection, sqlx::Result<()>)>),
 }
 
@@ -82,17 +82,17 @@ impl Prover {
         })
     }
 
-    /// Commits the row with so many bytes of ballast, or fails within some seconds.
+    /// Commits the row with this many bytes of ballast, or fails within some seconds.
     pub(super) async fn commit(&self, ballast: u32) -> Result<()> {
         let mut state = self.state.lock().await;
         if let State::Unanswered(answer) = &mut *state
             && let Ok((connection, answered)) = timeout(PATIENCE / 2, answer).await
         {
-            // It comes too late to prove anything; the next one is asked on the same connection.
+            // The answer comes too late to prove anything; the next commit uses the same connection.
             *state = answered.map_or(State::Nothing, |()| State::Idle(connection));
         }
         match mem::take(&mut *state) {
-            // One that fails may have been cut since it was last used: a fresh one tells.
+            // A failing connection may have been cut since its last use: a fresh one tells.
             State::Idle(connection) => {
                 if self.ask(connection, ballast, &mut state).await.is_ok() {
                     return Ok(());
@@ -113,18 +113,17 @@ impl Prover {
         Ok(self.ask(fresh, ballast, &mut state).await?)
     }
 
-    /// Lets go of the connection.
     pub(super) async fn close(&self) {
         if let State::Idle(connection) = mem::take(&mut *self.state.lock().await) {
-            // Nobody is left to be told.
+            // There is no caller left to report to.
             let _closed = timeout(PATIENCE, connection.close()).await;
         }
     }
 
-    /// Commits on a connection; it is kept where it is answered, or may still be.
+    /// Commits on a connection, which is kept if it answers or still may.
     async fn ask(&self, mut connection: PgConnection, ballast: u32, state: &mut State) -> sqlx::Result<()> {
-        // In one text that needs no session: a pooler may stand in between. It is one transaction, whose commit is answered
-        // with it. Random letters, because repeated ones would be packed into nothing.
+        // In one text that needs no session: a pooler may be in between. It is one transaction, whose commit is
+        // answered with it. Random letters, because repeated ones would compress to nothing.
         let (instance, parts) = (&self.instance, ballast / 32);
         let statement = format!(
             "set local client_min_messages = warning;
@@ -138,7 +137,7 @@ impl Prover {
         );
         let mut answer = async move {
             let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection);
-            // A wait for the standby that somebody cancels is a success with a warning.
+            // A canceled wait for the standby is a success with a warning.
             let done = match with_warning(done).await {
                 (Ok(_), Some(warning)) => Err(sqlx::Error::Protocol(warning)),
                 (done, _) => done.map(drop),
@@ -156,7 +155,7 @@ impl Prover {
         done
     }
 
-    /// Whether the server works on our unanswered commit no more than that it waits for a standby.
+    /// Whether our unanswered commit only waits for a standby at the server.
     async fn waits_for_standby(&self, fresh: &mut PgConnection) -> sqlx::Result<bool> {
         let question = sqlx::query_scalar(
             "select exists (select from pg_stat_activity

@@ -1,21 +1,21 @@
-//! The feed after a dump was restored into a cluster that is younger than the one it was taken from.
+//! The feed after a dump was restored into a cluster younger than the one it was taken from.
 
 use crate::{
     store::{FeedPosition, FeedScope, Store},
     testing::{Plant, START},
 };
 
-/// Transactions that this cluster will not reach while the tests run.
+/// Transaction numbers that this cluster will not reach while the tests run.
 const FAR: i64 = 900_000_000_000;
 
-/// A client with a feed; `None` where there is no cluster.
+/// A client with a feed; `None` without a cluster.
 async fn feed() -> Option<(Plant, FeedScope)> {
     let plant = Plant::new().await;
     let scope = FeedScope { client_no: plant.client_no, acs_no: None };
     plant.is_shared().then_some((plant, scope))
 }
 
-/// Something happens to a message of this name.
+/// Makes an event for a message of this name.
 async fn happens(plant: &Plant, name: &str) {
     let message = plant.message(name, &[]).await;
     plant
@@ -36,7 +36,7 @@ fn position(xact: i64, seq: i64) -> FeedPosition {
     serde_json::from_value(serde_json::json!({"xact": xact, "seq": seq})).unwrap()
 }
 
-/// How many events follow a position; `None`: the subscriber is told to start anew.
+/// How many events follow a position; `None`: the subscriber has to start over.
 async fn following(store: &Store, scope: FeedScope, after: FeedPosition) -> Option<usize> {
     let piece = store.feed_after(scope, after).await.unwrap();
     piece.map(|piece| piece.events.len())
@@ -59,7 +59,7 @@ async fn events_of_another_cluster_make_their_subscribers_start_anew_and_hide_no
     assert_eq!(following(&store, scope, here).await, Some(1));
 }
 
-/// His position looks like one of ours, and nothing that followed it was forgotten before the dump.
+/// The position looks like one of ours, and nothing after it was dropped before the dump.
 #[tokio::test]
 async fn whoever_stands_where_this_cluster_has_long_been_starts_anew_too() {
     let Some((plant, scope)) = feed().await else {
@@ -73,7 +73,7 @@ async fn whoever_stands_where_this_cluster_has_long_been_starts_anew_too() {
     assert_eq!(following(&store, scope, early).await, None);
 }
 
-/// Only the newest position that was forgotten tells that there was a feed.
+/// Only the newest dropped position shows that there was a feed.
 #[tokio::test]
 async fn a_feed_that_was_restored_without_events_starts_anew_and_hides_no_later_ones() {
     let Some((plant, scope)) = feed().await else {

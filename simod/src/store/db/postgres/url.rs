@@ -1,7 +1,7 @@
-//! The URL of a server, as libpq understands it: several hosts, and words that say how to connect.
+//! The URL of a server, as libpq understands it: several hosts, and connection parameters.
 //!
 //! <https://www.postgresql.org/docs/15/libpq-connect.html#id-1.7.3.8.3.6>, but stricter where `psql` and other programs
-//! read the same text differently: what separates the parts of a URL is percent-encoded inside of them.
+//! read the same text differently: separators are percent-encoded inside the parts of a URL.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use simo_common::{lang::Text, text};
 use sqlx::postgres::PgSslMode;
 
-/// What the query may say. The manuals list these, a test holds them against it.
+/// Parameters allowed in the query. The manuals list them; a test compares the two.
 pub(super) const WORDS: [&str; 13] = [
     "host",
     "port",
@@ -26,14 +26,14 @@ pub(super) const WORDS: [&str; 13] = [
     "statement-cache-capacity",
 ];
 
-/// How long a host may take to let us in, unless the URL says so: alone, and beside others.
+/// How long a host may take to accept us, unless the URL says otherwise: alone, and beside others.
 const LIMIT: Duration = Duration::from_secs(5);
 const LIMIT_BESIDE_OTHERS: Duration = Duration::from_secs(2);
 
-/// What a host must be for us.
+/// The required state of a host (`target_session_attrs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// Whatever answers.
+    /// Any server that answers.
     Any,
     /// A server whose sessions may write.
     ReadWrite,
@@ -41,7 +41,7 @@ pub(super) enum Wanted {
     Primary,
 }
 
-/// Where a server may be. What is not said is libpq's default: `PGHOST`, `PGPORT`, a socket, 5432.
+/// Where a server may be. Omitted parts have libpq's defaults: `PGHOST`, `PGPORT`, a socket, 5432.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     /// A name, an address, or the directory of a Unix socket.
@@ -49,25 +49,25 @@ pub(super) struct Address {
     pub(super) port: Option<u16>,
 }
 
-/// A URL that was understood.
+/// A parsed URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct ServerUrl {
     /// At least one.
     pub(super) addresses: Vec<Address>,
     pub(super) wanted: Wanted,
-    /// How long a host may take to let us in.
+    /// How long a host may take to accept us.
     pub(super) limit: Duration,
     /// How many prepared statements a connection keeps; 0 behind a pooler.
     pub(super) statements: Option<usize>,
-    /// Words that sqlx understands as they are, with their values.
+    /// Parameters passed on to sqlx, with their values.
     pub(super) passed_on: Vec<(String, String)>,
 }
 
 impl ServerUrl {
-    /// Reads `postgres://user:password@host:port,host:port/database?word=value&…`.
+    /// Parses `postgres://user:password@host:port,host:port/database?word=value&…`.
     ///
     /// # Errors
-    /// What is wrong, without any part of the text that may be of a password.
+    /// The mistake, without any part of the text that may belong to a password.
     pub(in crate::store) fn parse(url: &str) -> Result<Self, Text> {
         let parts = Parts::of(url).ok_or_else(unencoded)?;
         let mut passed_on = Vec::new();
@@ -127,7 +127,7 @@ impl Wanted {
     }
 }
 
-/// The parts of a URL, as they are written.
+/// The parts of a URL, still encoded.
 struct Parts<'u> {
     scheme: &'u str,
     user_info: Option<&'u str>,
@@ -137,7 +137,7 @@ struct Parts<'u> {
 }
 
 impl<'u> Parts<'u> {
-    /// `None` where it cannot be told what belongs to what: something stands there that would have to be encoded.
+    /// `None` where the parts cannot be told apart: a character should have been encoded.
     fn of(url: &'u str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let (before, query) = split(rest, '?');
@@ -163,12 +163,12 @@ fn split(text: &str, at: char) -> (&str, Option<&str>) {
     text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
-/// Hexadecimal ones, which must follow a `%`.
+/// Hexadecimal digits, which must follow a `%`.
 fn begins_with_two_digits(text: &str) -> bool {
     text.get(..2).is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
-/// A URL without its password, where it has one: `postgres://user:***@host/simo`.
+/// A URL with its password, if any, hidden: `postgres://user:***@host/simo`.
 pub(crate) fn without_password(url: &str, hidden: &str, hide_in_query: impl Fn(&str) -> String) -> String {
     let Some(parts) = Parts::of(url) else {
         let scheme = url.split_once(':').map_or("postgres", |(scheme, _)| scheme);
@@ -184,7 +184,7 @@ pub(crate) fn without_password(url: &str, hidden: &str, hide_in_query: impl Fn(&
     format!("{}://{user_info}{}{database}{query}", parts.scheme, parts.hosts)
 }
 
-/// Hosts and ports, as they stand before the database's name.
+/// Hosts and ports, from the part before the database's name.
 fn places(text: &str) -> Result<(Vec<String>, Vec<Option<u16>>), Text> {
     text.split(',')
         .map(|place| {
@@ -203,7 +203,7 @@ fn places(text: &str) -> Result<(Vec<String>, Vec<Option<u16>>), Text> {
         .collect()
 }
 
-/// One port is for all hosts.
+/// A single port applies to all hosts.
 fn addresses(hosts: Vec<String>, ports: &[Option<u16>]) -> Result<Vec<Address>, Text> {
     let ports = if ports.iter().all(Option::is_none) { &[None] } else { ports };
     let (named, numbered) = (hosts.len(), ports.len());
@@ -221,12 +221,12 @@ fn addresses(hosts: Vec<String>, ports: &[Option<u16>]) -> Result<Vec<Address>, 
     Ok(hosts.into_iter().zip(ports).map(address).collect())
 }
 
-/// Nothing stands for the default.
+/// An empty text is the default port.
 fn port(text: &str) -> Result<Option<u16>, Text> {
     match text.parse() {
         _ if text.is_empty() => Ok(None),
         Ok(port @ 1..) => Ok(Some(port)),
-        // It is not shown: behind `user:` without a host it is a password.
+        // The text is not shown: behind `user:` without a host it is a password.
         _ => Err(text!(
             "a port is a number from 1 to 65535. If it was meant for a part of the password: {ENCODED_AS}",
             "порт — число от 1 до 65535. Если это часть пароля: {ENCODED_AS_RU}"
@@ -252,11 +252,11 @@ fn decoded(text: &str) -> Result<String, Text> {
     }
 }
 
-/// What separates the parts of a URL, and how it is written inside of them.
+/// The separators of a URL, and how they are encoded inside its parts.
 const ENCODED_AS: &str = "inside of a name or a password @ is written %40, # %23, / %2F, ? %3F, % %25";
 const ENCODED_AS_RU: &str = "внутри имени и пароля @ пишется как %40, # — %23, / — %2F, ? — %3F, % — %25";
 
-/// Why a URL cannot be understood at all.
+/// Why a URL cannot be parsed at all.
 pub(super) fn unencoded() -> Text {
     text!(
         "the server's URL cannot be taken apart: {ENCODED_AS}",

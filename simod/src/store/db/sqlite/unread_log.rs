@@ -1,7 +1,7 @@
-//! What SQLite did not take from the log when it opened the database.
+//! Finds commits that SQLite did not read from the log when it opened the database.
 //!
-//! It reads the log up to the first frame whose checksum is wrong, and says nothing of what follows. What follows is mostly
-//! what an earlier round of the log left there, or a transaction that was cut short. A commit of the same round is neither.
+//! It reads the log up to the first frame with a wrong checksum, and ignores the rest silently. Usually that is left
+//! over from an earlier round of the log, or an interrupted transaction. A commit of the same round is neither.
 
 use std::{
     fs::File,
@@ -16,18 +16,17 @@ use crate::store::db::same_file::IndexHeader;
 const HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 
-/// What stands in the log and was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unread {
     /// Frames that were read.
     pub(super) read: u64,
-    /// Frames behind them, up to the last commit.
+    /// Frames after them, up to the last commit.
     pub(super) frames: u64,
-    /// Transactions that they end.
+    /// Transactions that these frames commit.
     pub(super) commits: u64,
 }
 
-/// Compares the log with what SQLite took from it, as the log's index says.
+/// Compares the log with the part that SQLite read, according to the log's index.
 pub(super) fn unread(log: &Path, index: &File) -> io::Result<Option<Unread>> {
     let file = match File::open(log) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -75,8 +74,8 @@ mod tests {
         }
     }
 
-    /// A copy of the files as a power failure would leave them, whose log is changed: how many frames of it are read, and what
-    /// is not.
+    /// Opens a copy of the files as after a power failure, with a changed log: returns how many of its frames are read,
+    /// and the unread part.
     async fn read_of_copy(folder: &Path, change: impl FnOnce(&mut Vec<u8>)) -> (usize, Option<Unread>) {
         let copy = tempfile::tempdir().unwrap();
         let name = |end: &str| copy.path().join(format!("simo.db{end}"));
@@ -98,7 +97,7 @@ mod tests {
         let store = Store::open(&url, Clock::manual(1)).await.unwrap();
         commit(&store, 20).await;
         store.checkpoint().await.unwrap();
-        // The log begins anew, now or with the second of them: behind what comes then, there is what was.
+        // The log starts over, now or with the second of them: old frames follow the new ones.
         commit(&store, 3).await;
         let (frames, found) = read_of_copy(folder.path(), |_| {}).await;
         assert!(frames <= 3 && found.is_none(), "{frames} {found:?}");
@@ -106,7 +105,7 @@ mod tests {
             let frame = 4_096 + FRAME_HEADER as usize;
             read_of_copy(folder.path(), |log| log[HEADER as usize + place * frame + 100] ^= 1).await.1
         };
-        // The last transaction was cut short.
+        // The last transaction was interrupted.
         let last = frames - 1;
         assert_eq!(damaged(last).await, Some(Unread { read: last as u64, frames: 1, commits: 1 }));
         let all = frames as u64;

@@ -1,7 +1,7 @@
-//! The index of the log (`-shm`) has its room on disk before SQLite touches it.
+//! Allocates disk space for the log's index (`-shm`) before SQLite touches it.
 //!
-//! SQLite maps that file into memory, and makes room for it by a byte in each 4 KiB. Where blocks are smaller the rest are holes,
-//! and on a full disk the kernel ends whoever writes into one (SIGBUS) instead of telling him.
+//! SQLite maps that file into memory, and allocates it by writing a byte in each 4 KiB. Where blocks are smaller the
+//! rest are holes, and on a full disk a write into one kills the process (SIGBUS) instead of failing.
 
 use std::{
     fs::{self, OpenOptions},
@@ -20,7 +20,7 @@ use super::{Error, Result};
 /// Enough for a log of half a GiB, three times what it is allowed to become (`wal_autocheckpoint`).
 const BYTES: u64 = 1024 * 1024;
 
-/// Looks for room before the file is made: SQLite empties it whenever the database is opened.
+/// Checks for space before the file is created: SQLite truncates it whenever the database is opened.
 pub(super) fn look_for_room(database: &Path) -> Result<()> {
     let left = fs::metadata(beside(database)).map_or(0, |index| index.blocks() * 512);
     if left >= BYTES {
@@ -34,13 +34,13 @@ pub(super) fn look_for_room(database: &Path) -> Result<()> {
         Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
             Err(Error::File(folder.to_owned(), error))
         }
-        // Of a folder that may not be written SQLite knows itself what can be done with it.
+        // In a read-only folder, SQLite itself decides what is possible.
         _ => Ok(()),
     }
 }
 
-/// Opens the file of an open database. It has to stay open: closing it would take the locks away that SQLite holds on it.
-/// There is none where a file system cannot have a log.
+/// Opens the index of an open database. It has to stay open: closing it would release SQLite's locks. `None` where a
+/// file system does not support a log.
 pub(super) fn open(database: &Path) -> Result<Option<fs::File>> {
     let path = beside(database);
     match OpenOptions::new().read(true).write(true).open(&path) {
@@ -49,7 +49,7 @@ pub(super) fn open(database: &Path) -> Result<Option<fs::File>> {
     }
 }
 
-/// Gives it its room; on a full disk what there is of it, at least to where it reaches now.
+/// Allocates its space; on a full disk as much as there is, at least to its present length.
 pub(super) fn reserve(index: &fs::File, database: &Path) -> Result<()> {
     let room = || {
         let least = index.metadata()?.len();
@@ -73,7 +73,7 @@ fn beside(database: &Path) -> PathBuf {
 
 fn allocate(file: &fs::File, bytes: u64) -> io::Result<()> {
     match fallocate(file, FallocateFlags::empty(), 0, bytes) {
-        // A file system that cannot, such as NFS before 4.2: as it was without us.
+        // A file system that cannot, such as NFS before 4.2: SQLite's own way has to do.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         done => done.map_err(io::Error::from),
     }

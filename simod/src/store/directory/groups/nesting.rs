@@ -1,4 +1,4 @@
-//! Groups within groups: who is in the included one is in the other one too.
+//! Groups within groups: members of the included group are members of the outer one too.
 
 use std::{
     borrow::Borrow,
@@ -9,13 +9,13 @@ use simo_common::{lang::Text, text};
 
 use crate::store::{
     ClientNo, EmployeeNo, Error, GroupNo, MessageNo, Result, Store, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Conn, query, query_as, query_scalar},
     directory::by_name::group_no,
 };
 
-/// The beginning of a statement over `within (no)`: the groups that `$roots` selects, and all that are in them. Of the
-/// included ones those that are archived count for nothing.
+/// The beginning of a statement over `within (no)`: the groups that `$roots` selects, and all groups in them. Archived
+/// included groups are ignored.
 macro_rules! within {
     ($client:literal, $roots:expr) => {
         concat!(
@@ -34,22 +34,22 @@ macro_rules! within {
 }
 pub(in crate::store) use within;
 
-/// A group that somebody is in, and how: the groups that lead from his own to it, by slug.
+/// A group that an employee belongs to, and how: the path from their own group to it, by slug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Belonging {
     pub(in crate::store) group_no: GroupNo,
-    /// His own group first, this one last.
+    /// Their own group first, this one last.
     pub(in crate::store) path: Vec<String>,
 }
 
 impl Store {
-    /// Puts a group into another one; it is no error when it is in it already.
+    /// Includes a group in another one; it is no error if it is already.
     ///
     /// # Errors
     /// [`Error::Conflict`] when a group would contain itself; it names the loop.
     pub async fn include_group(&self, client_no: ClientNo, slug: &str, included: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        // Two at once could close a loop that neither of them sees.
+        // Two concurrent inclusions could close a loop that neither of them sees.
         let lock = tx.locked("client");
         query(format!("select 1 from client where no = $1{lock}"))
             .bind(client_no)
@@ -70,12 +70,12 @@ impl Store {
         .await?;
         if included_now.rows_affected() > 0 {
             let group = serde_json::json!({ "group": included });
-            tx.record(client_no, Change::new("group.include", slug).after(&group));
+            tx.record(client_no, AuditChange::new("group.include", slug).after(&group));
         }
         tx.commit().await
     }
 
-    /// Takes a group out of another one; it is no error when it is not in it.
+    /// Removes a group from another one; it is no error if it is not in it.
     pub async fn exclude_group(&self, client_no: ClientNo, slug: &str, included: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let outer = group_no(&mut tx, client_no, slug).await?;
@@ -95,13 +95,13 @@ impl Store {
                 .await?;
         if excluded.rows_affected() > 0 {
             let group = serde_json::json!({ "group": included });
-            tx.record(client_no, Change::new("group.exclude", slug).before(&group));
+            tx.record(client_no, AuditChange::new("group.exclude", slug).before(&group));
         }
         tx.commit().await
     }
 }
 
-/// What is wrong with a loop of groups: each is in the one before, and the first in the last.
+/// The error text for a loop of groups: each is in the one before, and the first in the last.
 pub(in crate::store) fn loop_in_words<S: Borrow<str>>(way: &[S]) -> Text {
     let first = way.first().map_or("", Borrow::borrow);
     let names = way.join(" › ");
@@ -115,7 +115,7 @@ pub(in crate::store) fn loop_in_words<S: Borrow<str>>(way: &[S]) -> Text {
     }
 }
 
-/// The shortest way from a group down to another one, by slug, both included.
+/// The shortest path from a group down to another one, by slug, both included.
 async fn path(
     tx: &mut Write,
     client_no: ClientNo,
@@ -146,7 +146,7 @@ async fn path(
     Ok(Some(names))
 }
 
-/// The shortest way from one of `starts` along `edges` to a goal, both included.
+/// The shortest path from one of `starts` along `edges` to a goal, both included.
 fn shortest(
     edges: &HashMap<GroupNo, Vec<GroupNo>>,
     starts: impl IntoIterator<Item = GroupNo>,
@@ -167,7 +167,7 @@ fn shortest(
     None
 }
 
-/// The groups that an employee was in when a message was accepted, his own and all that these were in, by slug.
+/// The groups that an employee was in when a message was accepted, directly or through other groups, by slug.
 pub(in crate::store) async fn groups_around(
     conn: &mut Conn,
     client_no: ClientNo,

@@ -1,4 +1,4 @@
-//! What an import has to change, found out from what is known: pure.
+//! Computes the changes of an import from the stored state: pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,28 +11,28 @@ use simo_common::{
 
 use crate::store::{
     EmployeeNo,
-    audit::Change,
+    audit::AuditChange,
     db::engine::{Kind::Text as Words, RowSet, Value},
     directory::employees::{self, PERSON},
 };
 
-/// Changes that a report shows, at most.
+/// The most changes that a report shows.
 const CHANGES_SHOWN: usize = 1_000;
 
-/// What the database knows.
+/// The stored state.
 #[derive(Debug, Default)]
-pub(super) struct Known {
-    /// The number of the next new employee: it moves with every one that is made.
+pub(super) struct KnownPeople {
+    /// The number of the next new employee: it grows with every one created.
     pub(super) next_employee_no: EmployeeNo,
     /// Groups that are not archived.
     pub(super) groups: HashSet<String>,
-    /// The people whom rows name, by the row's place.
-    pub(super) people: HashMap<usize, Person>,
+    /// The people that rows name, by the row's index.
+    pub(super) people: HashMap<usize, PlannedPerson>,
 }
 
-/// A person whom the database knows.
+/// A stored person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Person {
+pub(super) struct PlannedPerson {
     pub(super) full_name: String,
     pub(super) email: Option<String>,
     pub(super) phone: Option<String>,
@@ -42,30 +42,28 @@ pub(super) struct Person {
     pub(super) archived: bool,
 }
 
-/// What has to be changed, ready for the statements that do it.
+/// The changes to make, ready for their statements.
 #[derive(Debug)]
-pub(super) struct Plan {
-    /// The slugs of groups to make or bring back.
+pub(super) struct ImportPlan {
+    /// The slugs of groups to create or restore.
     pub(super) groups: RowSet,
-    /// Employees to make, then those to change.
+    /// Employees to create, then those to change.
     pub(super) people: RowSet,
     /// The personnel numbers of employees whose groups change.
     pub(super) regrouped: RowSet,
-    /// In which groups they are then.
+    /// Their new groups.
     pub(super) members: RowSet,
     /// The numbers that pass to other people.
     pub(super) succeeded: Vec<String>,
-    /// The numbers of which it has to be said whether they pass on.
+    /// The numbers whose rows must say whether they pass to another person.
     pub(super) doubts: Vec<(String, Text)>,
-    /// What the audit is told.
-    pub(super) audit: Vec<Change>,
-    /// What to say of it.
+    pub(super) audit: Vec<AuditChange>,
     pub(super) report: ImportReport,
 }
 
-impl Plan {
-    /// Compares the rows with what is known.
-    pub(super) fn new(rows: &[ImportRow], known: &Known) -> Self {
+impl ImportPlan {
+    /// Compares the rows with the stored state.
+    pub(super) fn new(rows: &[ImportRow], known: &KnownPeople) -> Self {
         let mut report = ImportReport::default();
         let (mut changes, mut audit) = (Vec::new(), Vec::new());
         let wanted: BTreeSet<&String> = rows.iter().flat_map(|row| &row.employee.groups).collect();
@@ -73,9 +71,9 @@ impl Plan {
         for slug in &missing {
             report.groups_created += 1;
             changes.push(change(0, slug, "create_group", Vec::new()));
-            audit.push(Change::new("group.add", slug.as_str()));
+            audit.push(AuditChange::new("group.add", slug.as_str()));
         }
-        let nobody = Person::default();
+        let nobody = PlannedPerson::default();
         let (mut created, mut updated, mut members) = (Vec::new(), Vec::new(), Vec::new());
         let (mut succeeded, mut doubts) = (Vec::new(), Vec::new());
         for (place, row) in rows.iter().enumerate() {
@@ -143,25 +141,24 @@ impl Plan {
         }
     }
 
-    /// Whether nothing has to be changed.
     pub(super) fn is_empty(&self) -> bool {
         self.report.created + self.report.updated + self.report.groups_created == 0
     }
 }
 
-fn made(employee: &NewEmployee) -> Change {
+fn made(employee: &NewEmployee) -> AuditChange {
     let no = &*employee.personnel_no;
-    Change::new("employee.add", no).about(no).after(employee)
+    AuditChange::new("employee.add", no).about(no).after(employee)
 }
 
-fn edited(employee: &NewEmployee, fields: &[(String, String, String)]) -> Change {
+fn edited(employee: &NewEmployee, fields: &[(String, String, String)]) -> AuditChange {
     let no = &*employee.personnel_no;
     let before: BTreeMap<_, _> = fields.iter().map(|(field, before, _)| (field, before)).collect();
     let after: BTreeMap<_, _> = fields.iter().map(|(field, _, after)| (field, after)).collect();
-    Change::new("employee.edit", no).about(no).before(&before).after(&after)
+    AuditChange::new("employee.edit", no).about(no).before(&before).after(&after)
 }
 
-/// A number comes back under quite another name.
+/// The text for a number that returns under quite another name.
 pub(in crate::store) fn doubt(no: &str, before: &str, after: &str) -> Text {
     text!(
         "`{no}` is {before} here and {after} in the file: another person, or the same one renamed?",
@@ -173,14 +170,14 @@ fn change(line: u64, name: &str, action: &str, fields: Vec<(String, String, Stri
     ImportChange { line, name: name.to_owned(), action: action.to_owned(), fields }
 }
 
-/// An optional field after the import: absent it stays, empty it goes.
+/// An optional field after the import: absent keeps it, empty clears it.
 fn after<'a>(row: Option<&'a String>, before: Option<&'a String>) -> Option<&'a str> {
     row.or(before).map(String::as_str).filter(|text| !text.is_empty())
 }
 
 fn optional_fields<'a>(
     row: &'a NewEmployee,
-    before: &'a Person,
+    before: &'a PlannedPerson,
 ) -> [(&'static str, Option<&'a str>, Option<&'a str>); 4] {
     [
         ("email", &row.email, &before.email),
@@ -192,7 +189,7 @@ fn optional_fields<'a>(
 }
 
 fn differences(
-    before: &Person,
+    before: &PlannedPerson,
     row: &NewEmployee,
     groups: &BTreeSet<String>,
 ) -> Vec<(String, String, String)> {
@@ -217,7 +214,7 @@ fn joined(groups: &BTreeSet<String>) -> String {
     groups.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn person_row<'a>(row: &'a NewEmployee, before: &'a Person) -> [Value<'a>; 9] {
+fn person_row<'a>(row: &'a NewEmployee, before: &'a PlannedPerson) -> [Value<'a>; 9] {
     let contacts = optional_fields(row, before).map(|(.., after)| after);
     employees::person_row(&row.personnel_no, &row.full_name, contacts, false)
 }
@@ -239,8 +236,8 @@ mod tests {
         }
     }
 
-    fn known(people: Vec<(usize, Person)>) -> Known {
-        Known {
+    fn known(people: Vec<(usize, PlannedPerson)>) -> KnownPeople {
+        KnownPeople {
             next_employee_no: EmployeeNo(1),
             groups: HashSet::from(["a".to_owned()]),
             people: people.into_iter().collect(),
@@ -249,19 +246,20 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_changed_and_every_difference_is_said() {
-        let anna = Person {
+        let anna = PlannedPerson {
             full_name: "Анна".to_owned(),
             email: Some("anna@example.org".to_owned()),
             phone: Some("+7".to_owned()),
             groups: BTreeSet::from(["a".to_owned()]),
-            ..Person::default()
+            ..PlannedPerson::default()
         };
-        let boris = Person { full_name: "Борис".to_owned(), archived: true, ..Person::default() };
+        let boris =
+            PlannedPerson { full_name: "Борис".to_owned(), archived: true, ..PlannedPerson::default() };
         let mut second = row(3, "2", "Анна", &["b"]);
         second.employee.email = Some(String::new());
         let rows =
             [row(2, "1", "Анна", &["a"]), second, row(4, "3", "Борис", &[]), row(5, "4", "Вера", &["b"])];
-        let plan = Plan::new(&rows, &known(vec![(0, anna.clone()), (1, anna), (2, boris)]));
+        let plan = ImportPlan::new(&rows, &known(vec![(0, anna.clone()), (1, anna), (2, boris)]));
         let report = &plan.report;
         assert_eq!((report.created, report.updated, report.unchanged, report.groups_created), (1, 2, 1, 1));
         let said: Vec<_> = report
@@ -290,14 +288,14 @@ mod tests {
 
     #[test]
     fn a_number_under_another_name_is_doubted_until_it_is_said_who_it_is() {
-        let anna = Person {
+        let anna = PlannedPerson {
             full_name: "Исаева Анна Ильинична".to_owned(),
             phone: Some("+7".to_owned()),
-            ..Person::default()
+            ..PlannedPerson::default()
         };
         let plan_of = |name: &str, person| {
             let rows = [ImportRow { person, ..row(2, "1", name, &[]) }];
-            Plan::new(&rows, &known(vec![(0, anna.clone())]))
+            ImportPlan::new(&rows, &known(vec![(0, anna.clone())]))
         };
         let married = plan_of("Котова Анна Ильинична", None);
         assert_eq!((married.doubts.len(), married.report.updated), (0, 1));
@@ -310,7 +308,7 @@ mod tests {
         assert_eq!((successor.report.created, successor.report.succeeded), (1, 1));
         let people = successor.people.read();
         assert_eq!(people[0][5], serde_json::Value::Null, "the phone was his predecessor's");
-        // Said twice, it is done once.
+        // Two equal rows are applied once.
         let again = plan_of("Исаева Анна Ильинична", Some(Who::New));
         assert_eq!((again.succeeded.len(), again.report.unchanged), (0, 1));
     }

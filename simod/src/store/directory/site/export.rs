@@ -1,4 +1,4 @@
-//! What there is, as a site that says so. What is in the archive is not in it, nor is any secret.
+//! The stored state as a site. Archived objects and secrets are left out.
 
 use simo_common::{
     api::{
@@ -14,11 +14,11 @@ use simo_common::{
 
 use super::{
     live::{Kept, Live, LiveClient},
-    load::Scope,
+    load::LoadScope,
 };
 use crate::store::{GrantTerms, TokenTerms};
 
-pub(super) fn site(live: &Live, scope: &Scope) -> Site {
+pub(super) fn site(live: &Live, scope: &LoadScope) -> Site {
     let clients = live.clients.iter().filter(|(_, client)| !client.archived);
     Site {
         owners: scope.owners.then(|| names(&live.owners)),
@@ -30,7 +30,7 @@ fn names<N, T>(kept: &std::collections::BTreeMap<String, Kept<N, T>>) -> Vec<Str
     here(kept).map(|(name, _)| name.clone()).collect()
 }
 
-/// What is not in the archive.
+/// Entries that are not archived.
 fn here<N, T>(kept: &std::collections::BTreeMap<String, Kept<N, T>>) -> impl Iterator<Item = (&String, &T)> {
     kept.iter().filter(|(_, it)| !it.archived).map(|(name, it)| (name, &it.is))
 }
@@ -39,7 +39,7 @@ fn client(it: &LiveClient) -> SiteClient {
     let is_here = |slug: &String| it.groups.get(slug).is_some_and(|group| !group.archived);
     let works_here = |no: &String| it.employees.get(no).is_some_and(|employee| !employee.archived);
     let acs = here(&it.acs).map(|(name, ())| {
-        // A token that has a successor is that one's.
+        // A token that has a successor is exported as that one.
         let tokens = it.tokens.iter().filter(|token| token.acs == *name && token.heir.is_none());
         SiteAcs { name: name.clone(), tokens: Some(tokens.map(|it| token(&it.terms)).collect()) }
     });

@@ -1,4 +1,4 @@
-//! What there is of a site, read at one moment.
+//! The stored state that a site concerns, in one snapshot.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,7 +18,7 @@ use crate::store::{
     AcsNo, ClientNo, EmployeeNo, GrantNo, GrantTerms, GroupNo, OperatorNo, TokenNo, TokenTerms, TopicNo,
 };
 
-/// A row, in the archive or not.
+/// A row, archived or not.
 #[derive(Debug, Clone)]
 pub(super) struct Kept<N, T> {
     pub(super) no: N,
@@ -26,31 +26,29 @@ pub(super) struct Kept<N, T> {
     pub(super) is: T,
 }
 
-/// What concerns a site.
+/// The stored state that concerns a site.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Live {
-    /// Owners by name.
     pub(super) owners: BTreeMap<String, Kept<OperatorNo, ()>>,
-    /// Clients that the site names, by slug; all of them where all are asked for.
+    /// Clients that the site names, by slug; all of them if all are asked for.
     pub(super) clients: BTreeMap<String, LiveClient>,
     /// The names of all operators, which are unique over all clients.
     pub(super) operators: BTreeSet<String>,
     /// When it was read.
     pub(super) now: i64,
-    /// What the site was made from: chains with the number of their changes.
+    /// The revision read: chains with their number of changes.
     pub(super) revisions: BTreeMap<String, Option<i64>>,
 }
 
-/// A client.
 #[derive(Debug, Clone)]
 pub(super) struct LiveClient {
     pub(super) client_no: ClientNo,
     pub(super) archived: bool,
     pub(super) settings: Settings,
     pub(super) acs: BTreeMap<String, Kept<AcsNo, ()>>,
-    /// Tokens of ACS that work.
+    /// Valid ACS tokens.
     pub(super) tokens: Vec<LiveToken>,
-    /// Those that worked until their time had passed, and have no heir.
+    /// Tokens that expired, and have no heir.
     pub(super) ended: Vec<LiveToken>,
     pub(super) operators: BTreeMap<String, Kept<OperatorNo, Role>>,
     pub(super) groups: BTreeMap<String, Kept<GroupNo, Group>>,
@@ -64,18 +62,18 @@ pub(super) struct LiveToken {
     pub(super) token_no: TokenNo,
     pub(super) acs: String,
     pub(super) terms: TokenTerms,
-    /// The last of its successors that works: what is said of the token is that one's, beside which it works on for a while.
+    /// The last valid successor: the site's terms of the token apply to it, while the token itself stays valid for a
+    /// while.
     pub(super) heir: Option<TokenNo>,
 }
 
 impl LiveToken {
-    /// What it is for.
+    /// Its purpose, which is its name.
     pub(super) fn name(&self) -> &str {
         self.terms.name.as_deref().unwrap_or_default()
     }
 }
 
-/// What a client may be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Settings {
     pub(super) name: String,
@@ -87,14 +85,12 @@ pub(super) struct Settings {
     pub(super) retention_days: Option<i64>,
 }
 
-/// A group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Group {
     pub(super) name: String,
     pub(super) includes: BTreeSet<String>,
 }
 
-/// An employee.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Employee {
     pub(super) full_name: String,
@@ -106,7 +102,6 @@ pub(super) struct Employee {
     pub(super) blocked: bool,
 }
 
-/// A topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Topic {
     pub(super) name: String,
@@ -117,7 +112,7 @@ pub(super) struct Topic {
 }
 
 impl Live {
-    /// What it was made from, in one word.
+    /// The revision as one word.
     pub(super) fn revision(&self) -> String {
         let mut hash = Sha256::new();
         for (name, revision) in &self.revisions {
@@ -127,8 +122,8 @@ impl Live {
         hex(&hash.finalize())[..32].to_owned()
     }
 
-    /// Whether anything was changed since. What was not there may have been made by ourselves; another who makes it is found
-    /// out by its key.
+    /// Whether anything was changed since. An object that was missing may have been made by ourselves; a concurrent
+    /// creation fails on its key.
     pub(super) fn has_moved(&self, now: &BTreeMap<String, Option<i64>>) -> bool {
         let mut known = self.revisions.iter().filter(|(_, revision)| revision.is_some());
         known.any(|(name, revision)| now.get(name) != Some(revision))

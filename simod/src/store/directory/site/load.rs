@@ -1,4 +1,4 @@
-//! Reads what there is of a site.
+//! Reads the stored state for a site.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -21,19 +21,19 @@ use crate::store::{
     db::engine::{Column, Conn, Kind::Text, Row, query, query_as, query_scalar},
 };
 
-/// The name of the chain that belongs to no client: no slug.
+/// The name of the chain outside any client, which is no slug.
 const SERVER_CHAIN: &str = "";
 
-/// Which part of what there is concerns a site.
+/// The part of the stored state that concerns a site.
 #[derive(Debug, Clone)]
-pub(super) struct Scope {
-    /// Clients by slug, of which not all may be there; `None`: all.
+pub(super) struct LoadScope {
+    /// Clients by slug, some of which may not exist; `None`: all.
     clients: Option<BTreeSet<String>>,
     pub(super) owners: bool,
 }
 
-impl Scope {
-    /// What a site speaks of.
+impl LoadScope {
+    /// The scope of a site.
     pub(super) fn of(site: &Site, all_clients: bool) -> Self {
         Self {
             clients: (!all_clients).then(|| site.clients.keys().cloned().collect()),
@@ -41,19 +41,17 @@ impl Scope {
         }
     }
 
-    /// One client.
     pub(super) fn client(slug: &str) -> Self {
         Self { clients: Some(BTreeSet::from([slug.to_owned()])), owners: false }
     }
 
-    /// Everything.
     pub(super) fn everything() -> Self {
         Self { clients: None, owners: true }
     }
 }
 
-/// How often each chain that concerns a site was changed; `None` of a client that is not there.
-pub(super) async fn revisions(conn: &mut Conn, scope: &Scope) -> Result<BTreeMap<String, Option<i64>>> {
+/// How often each chain that concerns a site was changed; `None` for a client that does not exist.
+pub(super) async fn revisions(conn: &mut Conn, scope: &LoadScope) -> Result<BTreeMap<String, Option<i64>>> {
     let known: Vec<(String, i64)> = query_as(
         "select c.slug, coalesce((select h.revision from audit_head h where h.client_no = c.no), 0) from client c",
     )
@@ -78,8 +76,8 @@ pub(super) async fn revisions(conn: &mut Conn, scope: &Scope) -> Result<BTreeMap
     Ok(revisions)
 }
 
-/// Keeps the ends of the chains of what is in `scope` as they are until our transaction ends.
-pub(super) async fn lock_chains(tx: &mut Write, scope: &Scope) -> Result<()> {
+/// Locks the ends of the chains in `scope` until our transaction ends.
+pub(super) async fn lock_chains(tx: &mut Write, scope: &LoadScope) -> Result<()> {
     let lock = tx.locked("audit_head");
     query(format!(
         "select client_no from audit_head where ($1 and client_no <> $2)
@@ -96,8 +94,8 @@ pub(super) async fn lock_chains(tx: &mut Write, scope: &Scope) -> Result<()> {
     Ok(())
 }
 
-/// What there is within `scope`, on a snapshot. Nothing leads into the archive or out of it.
-pub(super) async fn live(conn: &mut Conn, scope: &Scope, now: i64) -> Result<Live> {
+/// The stored state within `scope`, on a snapshot. References into or out of the archive are left out.
+pub(super) async fn live(conn: &mut Conn, scope: &LoadScope, now: i64) -> Result<Live> {
     let mut live = Live { now, revisions: revisions(conn, scope).await?, ..Live::default() };
     for row in query("select * from client order by slug").fetch_all(conn).await? {
         let slug: String = row.try_get("slug")?;
@@ -158,7 +156,7 @@ async fn client(conn: &mut Conn, row: &Row, now: i64) -> Result<LiveClient> {
     };
     acs(conn, &mut client, now).await?;
     if client.archived {
-        // None works, nor will it when the client comes back.
+        // None is valid, nor will be when the client is restored.
         client.tokens.clear();
         client.ended.clear();
     }

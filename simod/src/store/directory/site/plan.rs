@@ -1,4 +1,4 @@
-//! What a site has to change, found out from what there is: pure.
+//! Computes a site's changes from the stored state: pure.
 
 mod draft;
 mod parties;
@@ -26,46 +26,44 @@ use crate::store::{
     AcsNo, ClientNo, EmployeeNo, GrantNo, GrantTerms, GroupNo, OperatorNo, TokenNo, TokenTerms, TopicNo,
 };
 
-/// How far a site goes.
+/// What a site may do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reach {
-    /// Objects go that a list of their kind does not name.
+    /// Removes objects missing from a list of their kind.
     pub prune: bool,
-    /// Clients go that are not named.
+    /// Removes clients that are not named.
     pub prune_clients: bool,
-    /// Clients may be made, and told otherwise.
+    /// May create clients, and change their settings.
     pub clients: bool,
 }
 
-/// What has to be changed.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// As people and the audit are told.
+    /// For the report and the audit.
     pub(super) changes: Vec<SiteChange>,
-    /// Owners to make or bring back.
+    /// Owners to create or restore.
     pub(super) owners: Vec<String>,
-    /// Owners who go.
+    /// Owners to archive.
     pub(super) owners_gone: Vec<OperatorNo>,
-    /// Clients in which something changes.
+    /// Clients with changes.
     pub(super) clients: Vec<ClientPlan>,
 }
 
-/// What has to be changed of a client.
 #[derive(Debug, Default)]
 pub(super) struct ClientPlan {
     pub(super) slug: String,
-    /// None of a client that is to be made.
+    /// `None` for a client to be created.
     pub(super) client_no: Option<ClientNo>,
-    /// It is made, comes back, or gets other settings.
+    /// Present if it is created, restored, or gets other settings.
     pub(super) settings: Option<Settings>,
     pub(super) archive: bool,
-    /// It comes back from the archive.
+    /// Whether it is restored from the archive.
     pub(super) restore: bool,
     pub(super) operators: Vec<(String, Role)>,
     pub(super) operators_gone: Vec<OperatorNo>,
     pub(super) acs: Vec<String>,
     pub(super) acs_gone: Vec<AcsNo>,
-    /// Of which ACS, and what is said of it.
+    /// ACS and terms.
     pub(super) tokens: Vec<(String, TokenTerms)>,
     pub(super) tokens_gone: Vec<TokenNo>,
     /// Slug and name.
@@ -79,9 +77,9 @@ pub(super) struct ClientPlan {
     pub(super) people_made: Vec<(String, Employee)>,
     pub(super) people_changed: Vec<(String, Employee)>,
     pub(super) people_gone: Vec<EmployeeNo>,
-    /// Of those who change: they are blocked from now on.
+    /// Changed employees who become blocked.
     pub(super) people_blocked: Vec<EmployeeNo>,
-    /// Of those who change: they are blocked no more.
+    /// Changed employees who become unblocked.
     pub(super) people_unblocked: Vec<EmployeeNo>,
     /// Employee and group.
     pub(super) members: Vec<(String, String)>,
@@ -93,7 +91,7 @@ pub(super) struct ClientPlan {
 }
 
 impl Plan {
-    /// Compares a site with what there is.
+    /// Compares a site with the stored state.
     ///
     /// # Errors
     /// All mistakes of the site, each with its path.
@@ -101,7 +99,7 @@ impl Plan {
         let mut out = Out::default();
         let mut plan = Self::default();
         plan.owners(site, live, reach, &mut out);
-        // A name that is given once cannot be given again.
+        // A name given once cannot be given again.
         let mut taken: BTreeSet<String> = plan.owners.iter().cloned().collect();
         for (slug, wanted) in &site.clients {
             let draft = Draft::new(slug, wanted, live, reach, &mut out);
@@ -163,7 +161,7 @@ impl Plan {
     }
 }
 
-/// Names are unique over all clients; whose the other one is, is nobody's business.
+/// Names are unique over all clients; the other operator's client is not disclosed.
 fn name_taken(name: &str) -> Text {
     text!("the operator name `{name}` is taken", "имя оператора «{name}» занято")
 }

@@ -1,4 +1,4 @@
-//! Writes a plan, a statement or two per table.
+//! Writes a plan, in one or two statements per table.
 
 mod rows;
 mod statements;
@@ -15,13 +15,13 @@ use super::{
 };
 use crate::store::{
     Result, SERVER, Write,
-    audit::Change,
+    audit::AuditChange,
     db::engine::RowSet,
     directory::{ends::sweep, succession::free_numbers},
     queue::duty::{self, Duty},
 };
 
-/// A plan with all that its statements are given.
+/// A plan with the parameters of its statements.
 pub(super) struct Prepared {
     owners: RowSet,
     owners_gone: RowSet,
@@ -44,7 +44,7 @@ impl Prepared {
         }
     }
 
-    /// Writes everything; returns in whom something ends.
+    /// Writes everything; returns the people who are blocked, unblocked or archived by it.
     pub(super) async fn write(&mut self, tx: &mut Write, now: i64) -> Result<Vec<Left>> {
         put_operators(tx, None, &self.owners, now).await?;
         archive_operators(tx, None, &self.owners_gone, now).await?;
@@ -76,7 +76,7 @@ impl Prepared {
         Ok(left)
     }
 
-    /// Lets the audit know, and says what was done.
+    /// Records the changes in the audit, and returns the result.
     pub(super) fn record(self, tx: &mut Write) -> AppliedSite {
         for change in &self.changes {
             let chain = change.client.as_ref().and_then(|slug| {
@@ -89,8 +89,7 @@ impl Prepared {
     }
 }
 
-/// A change as the audit is told of it.
-fn audited(change: &SiteChange) -> Change {
+fn audited(change: &SiteChange) -> AuditChange {
     let action = match (change.kind, change.action) {
         (SiteKind::Client, SiteAction::Create) => "client.add",
         (SiteKind::Client, SiteAction::Restore) => "client.restore",
@@ -115,16 +114,16 @@ fn audited(change: &SiteChange) -> Change {
         (SiteKind::Grant, SiteAction::Revoke) => "topic.revoke",
         (SiteKind::Grant, _) => "topic.grant",
     };
-    let told = Change::new(action, &*change.name).before(&change.before).after(&change.after);
+    let told = AuditChange::new(action, &*change.name).before(&change.before).after(&change.after);
     let employee = match change.kind {
         SiteKind::Employee => Some(&*change.name),
         SiteKind::Grant => change.name.split_once("/employee:").map(|(_, no)| no),
         _ => None,
     };
     match employee {
-        // A predecessor's fields are his.
+        // A predecessor's fields are about them.
         Some(no) if change.action == SiteAction::Succeed => {
-            Change::new(action, &*change.name).after(&change.after).about(no)
+            AuditChange::new(action, &*change.name).after(&change.after).about(no)
         }
         Some(no) => told.about(no),
         None => told,

@@ -1,9 +1,9 @@
-//! Why somebody has no delivery of a message.
+//! Explains why a person has no delivery of a message.
 
 use super::Teller;
 
 impl Teller<'_> {
-    /// Why somebody has no delivery: how he stood when it was accepted.
+    /// Why they have no delivery: their situation when it was accepted.
     pub(super) fn why_not_he(&mut self) {
         let message = &self.known.message;
         let person = &self.known.person;
@@ -13,7 +13,7 @@ impl Teller<'_> {
         if self.known.still_expanding {
             self.tell(
                 None,
-                "the message is still being handed out to its recipients; he may be among those who follow",
+                "the message is still being handed out to its recipients; they may be among those who follow",
                 "сообщение ещё раздаётся получателям; возможно, его очередь впереди",
             );
             return;
@@ -22,23 +22,23 @@ impl Teller<'_> {
         if person.added_at > message.accepted_at {
             self.tell(
                 Some(person.added_at),
-                "he was added only after the message",
+                "they were added only after the message",
                 "сотрудник добавлен уже после сообщения",
             );
             return;
         }
         let was_addressed = self.addressed();
         if person.was_archived {
-            self.tell(at, "he was archived then", "он был тогда в архиве");
+            self.tell(at, "they were archived then", "сотрудник был тогда в архиве");
         } else if person.was_blocked {
-            self.tell(at, "he was blocked then", "он был тогда заблокирован");
+            self.tell(at, "they were blocked then", "тогда действовала блокировка");
         }
         if was_addressed {
             self.held_then();
         }
     }
 
-    /// Whether it was addressed to him: nobody who was named and there is without a delivery.
+    /// Whether it was addressed to them: every existing person who was named has a delivery.
     fn addressed(&mut self) -> bool {
         let message = &self.known.message;
         let at = Some(message.accepted_at);
@@ -63,8 +63,8 @@ impl Teller<'_> {
                 if recipients.groups.is_empty() { "—".to_owned() } else { recipients.groups.join(", ") };
             self.tell(
                 at,
-                format!("it was not addressed to him: people named: {named}, groups: {groups}"),
-                format!("оно адресовано не ему: названо сотрудников: {named}, группы: {groups}"),
+                format!("it was not addressed to them: people named: {named}, groups: {groups}"),
+                format!("оно адресовано другим: названо сотрудников: {named}, группы: {groups}"),
             );
             return false;
         }

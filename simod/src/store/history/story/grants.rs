@@ -1,11 +1,11 @@
-//! The grants that somebody held when a message was accepted, and when they counted.
+//! The grants held when a message was accepted, and when they were in effect.
 
 use simo_common::{api::access::HeldGrant, hours::WeeklyHours, lang::Lang};
 
 use super::{Teller, in_words};
 
 impl Teller<'_> {
-    /// The grants that he held when the message was accepted, and whether they counted.
+    /// The grants they held when the message was accepted, and whether they were in effect.
     pub(super) fn held_then(&mut self) {
         let known = self.known;
         let Some(topic) = &known.message.topic else { return };
@@ -13,8 +13,8 @@ impl Teller<'_> {
         if known.held.is_empty() && known.kept_out().is_none() {
             self.tell(
                 at,
-                format!("he held no grant for the topic {topic} then"),
-                format!("доступа к теме {topic} у него тогда не было"),
+                format!("they held no grant for the topic {topic} then"),
+                format!("доступа к теме {topic} тогда не было"),
             );
         }
         let barred = known.person.was_archived || known.person.was_blocked;
@@ -26,13 +26,13 @@ impl Teller<'_> {
             let (times_en, times_ru) = self.times(held);
             self.tell(
                 at,
-                format!("{en}{way} {gave} him the topic {topic}{times_en}"),
-                format!("тему {topic} {gave_ru} ему {ru}{way}{times_ru}"),
+                format!("{en}{way} {gave} them the topic {topic}{times_en}"),
+                format!("тему {topic} {gave_ru} {ru}{way}{times_ru}"),
             );
         }
     }
 
-    /// When a grant counts, where it does not always, and whether it did.
+    /// When a grant is in effect, unless always, and whether it was.
     fn times(&self, held: &HeldGrant) -> (String, String) {
         let times = &held.times;
         let (mut en, mut ru) = (Vec::new(), Vec::new());
@@ -71,7 +71,7 @@ impl Teller<'_> {
 pub(super) fn grant_in_words(grant: &str) -> (String, String) {
     match grant.split_once(':').unwrap_or((grant, "")) {
         ("group", slug) => (format!("a grant to the group {slug}"), format!("доступ группы {slug}")),
-        ("employee", _) => ("a grant to himself".to_owned(), "личный доступ".to_owned()),
+        ("employee", _) => ("a grant of their own".to_owned(), "личный доступ".to_owned()),
         _ => ("a grant to everyone".to_owned(), "доступ для всех".to_owned()),
     }
 }

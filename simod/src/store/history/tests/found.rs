@@ -1,4 +1,4 @@
-//! Every way through the indexes finds the same rows in the same order as a plain reading of all of them.
+//! Every way through the indexes finds the same rows in the same order as reading all of them.
 
 use std::collections::BTreeMap;
 

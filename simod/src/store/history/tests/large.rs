@@ -1,4 +1,4 @@
-//! A history that is large enough for both engines to go about it as they do in a plant.
+//! A history large enough for both engines to choose their plans as in production.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ use crate::{
 
 const MESSAGES: usize = 12_000;
 const EMPLOYEES: usize = 1_600;
-/// Members of a crew; every second one of them gets a message.
+/// Members of a crew; every second one gets a message.
 const CREW: usize = 10;
 const SURNAMES: [&str; 8] = ["Белов", "Громов", "Ёлкин", "Зайцев", "Иванов", "Козлов", "Орлов", "Титов"];
-/// What stands for the gaps of the named queries.
+/// Values for the placeholders of the named queries.
 pub(super) const VALUES: [(&str, &str); 6] = [
     ("{no}", "100131"),
     ("{surname}", "иванов"),
@@ -37,21 +37,21 @@ pub(super) const VALUES: [(&str, &str); 6] = [
     ("{from}", "2026-11-02T00:00:00Z"),
     ("{to}", "2026-11-02T04:00:00Z"),
 ];
-/// The first client's messages between two of the second one's, and how long after the one before each was accepted.
+/// The first client's messages between two of the second one's, and the time between acceptances.
 const BETWEEN: usize = 20;
 const APART: i64 = 10 * time::SECOND;
 
-/// Plans depend on what was vacuumed, so that happens once, where we say so.
+/// Plans depend on what was vacuumed, so vacuum runs once, at a known point.
 const NO_AUTOVACUUM: &str = "do $$ declare name text; begin
     for name in select tablename from pg_tables where schemaname = 'public' loop
         execute format('alter table %I set (autovacuum_enabled = off)', name);
     end loop; end $$";
 
-/// Tables that are not known to be visible to everyone as a whole, as an index alone can only be read then.
+/// Tables that are not entirely marked all-visible: only then can an index alone be read.
 const UNMARKED: &str = "select count(*) from pg_class
     where relnamespace = 'public'::regnamespace and relkind = 'r' and relallvisible < relpages";
 
-/// Two clients, of which the first is asked.
+/// Two clients, the first of which is queried.
 pub(super) struct Large {
     pub(super) store: Store,
     pub(super) client: ClientNo,
@@ -79,9 +79,9 @@ impl Large {
         store.index_all_words().await.unwrap();
         if store.engine() == Engine::Postgres {
             let mut conn = store.read().await.unwrap();
-            // Of all rows, so that what it knows does not depend on which ones it drew.
+            // From all rows, so that the statistics do not depend on a sample.
             conn.run("set default_statistics_target = 10000").await.unwrap();
-            // What another transaction might still look at, wherever on the server, is not marked: again, then.
+            // Rows that another transaction on the server might still see are not marked: then repeat.
             let marked = async {
                 let mut unmarked = 1_i64;
                 while unmarked > 0 {
@@ -111,12 +111,12 @@ async fn insert<const N: usize>(
 
 const NAMED: [Named; 2] = [("no", Whole), ("name", Text)];
 
-/// The numbers of rows that have a name, each client's beyond those of the one before.
+/// The numbers of named rows, each client's beyond those of the one before.
 fn number(client: ClientNo, place: usize) -> i64 {
     client.0 * 1_000 + place as i64
 }
 
-/// `numbers` are those of its messages.
+/// `numbers`: the client's messages.
 async fn fill(tx: &mut store::Write, place: i64, numbers: &[usize], word: &str) -> ClientNo {
     let client = ClientNo(place);
     engine::query(
@@ -209,7 +209,7 @@ async fn insert_messages(tx: &mut store::Write, client: ClientNo, numbers: &[usi
         .iter()
         .enumerate()
         .map(|(i, no)| {
-            // Shares of a hundred, mixed; the system `monitor` posts nothing about `payroll`.
+            // Percentages, mixed; the system `monitor` posts nothing about `payroll`.
             let topic = match i * 37 % 100 {
                 _ if i % 1_500 == 7 => Some(2),
                 0..=29 => Some(0),

@@ -1,4 +1,4 @@
-//! What stays out of a page: later rows, foreign cursors, other systems' messages.
+//! Rows left out of a page: later ones, foreign cursors, other systems' messages.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The same history by a plain reading of all rows.
+//! The same history by reading all rows.
 
 use simo_common::{
     api::history::{Sort, SortKey},

@@ -1,4 +1,4 @@
-//! How the engines go about it: plans, for review.
+//! The engines' plans, for review.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use regex::Regex;
 use simo_common::{api::history::SortKey, delivery::Reason, query};
 
 use super::{
-    super::{Ask, Cursor, Order, Wanted, scan::Way, wanted::Effort},
+    super::{Ask, Cursor, Order, Wanted, scan::Route, wanted::Effort},
     SORTS,
     large::{Large, VALUES},
     sample::{History, NOW},
@@ -19,12 +19,12 @@ use crate::store::{
 /// The named queries, which the load tool measures: name, sort, query.
 const NAMED: &str = include_str!("../../../../../tests/src/bin/simo-load/history/named.txt");
 
-/// How SQLite goes about a walk: from its index alone, without sorting and without reading all rows of the client.
+/// SQLite walks from its index alone, without sorting and without reading all rows of the client.
 #[tokio::test]
 async fn walks_never_sort() {
     let history = History::new().await;
     if history.store.engine() == engine::Engine::Postgres {
-        return; // It has statistics, and is not told its way.
+        return; // It has statistics, and needs no named index.
     }
     let query = query::parse("topic:boiler котёл").unwrap();
     let mut conn = history.store.read().await.unwrap();
@@ -38,19 +38,19 @@ async fn walks_never_sort() {
         match order.key {
             SortKey::Date => {
                 for way in [
-                    Way::ByDate,
-                    Way::State(5),
-                    Way::Reason(Reason::NoDevice),
-                    Way::Person(person),
-                    Way::Message(MessageNo(700)),
+                    Route::ByDate,
+                    Route::State(5),
+                    Route::Reason(Reason::NoDevice),
+                    Route::Person(person),
+                    Route::Message(MessageNo(700)),
                 ] {
                     statements.push(wanted.statement(way, order, None, 10));
                     statements.push(wanted.statement(way, order, Some(&cursor), 10));
                 }
                 statements.push(wanted.next_messages_statement(order, Some(cursor.message_no), 10));
             }
-            SortKey::State => statements.push(wanted.statement(Way::State(5), order, Some(&cursor), 10)),
-            SortKey::Employee => statements.push(wanted.statement(Way::ByPerson, order, Some(&cursor), 10)),
+            SortKey::State => statements.push(wanted.statement(Route::State(5), order, Some(&cursor), 10)),
+            SortKey::Employee => statements.push(wanted.statement(Route::ByPerson, order, Some(&cursor), 10)),
         }
         for statement in statements {
             for line in statement.plan(&mut conn).await {
@@ -63,8 +63,7 @@ async fn walks_never_sort() {
     insta::assert_snapshot!(plans);
 }
 
-/// How each engine goes about the named queries: which indexes it takes, what it sorts, and that it reads no table whole
-/// that grows with history.
+/// Each engine's plan for the named queries: its indexes, its sorts, and that it reads no growing table in full.
 #[tokio::test]
 async fn named_queries_go_by_indexes() {
     let large = Large::new().await;
@@ -105,7 +104,7 @@ async fn named_queries_go_by_indexes() {
     insta::assert_snapshot!(format!("named_queries_{engine:?}").to_lowercase(), shown);
 }
 
-/// One statement a paragraph. What ends a page, reading its rows, is shown once.
+/// One statement a paragraph. The final reading of a page's rows is shown once.
 fn show(to: &mut String, plans: &[Vec<String>]) {
     for lines in plans {
         let plan = plain(lines);
@@ -115,10 +114,10 @@ fn show(to: &mut String, plans: &[Vec<String>]) {
     }
 }
 
-/// What a plan reads and sorts: each line once, without the values that were asked for and the nodes that only pass rows on.
+/// The reads and sorts of a plan: each line once, without the query's values and the nodes that only pass rows on.
 fn plain(lines: &[String]) -> String {
     let value = Regex::new(r"'(?:[^']|'')*'::[a-z]+(\[\])?|\$\d+|\(InitPlan \d+\)\.col\d+").unwrap();
-    // How the parts of a union are told apart.
+    // Suffixes that tell the parts of a union apart.
     let number = Regex::new(r"_\d+\b|\b(way)\d+\b").unwrap();
     let tells = Regex::new(r"Scan|Sort Key|Hash|Index Cond|SEARCH|SCAN|TEMP").unwrap();
     let mut plan = Vec::new();

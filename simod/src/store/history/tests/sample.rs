@@ -1,4 +1,4 @@
-//! A small history of two clients that are alike, which the tests know row by row.
+//! A small history of two similar clients, which the tests know row by row.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
 pub(super) const NOW: i64 = 1_793_700_000_000_000;
 pub(super) const HOUR: i64 = time::HOUR;
 
-/// A numbers game that gives every run the same history.
+/// A random generator that gives every run the same history.
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
@@ -68,7 +68,7 @@ pub(super) struct Person {
     pub(super) personnel_no: String,
     pub(super) name: &'static str,
     pub(super) groups: Vec<usize>,
-    /// From which message on he is not in [`LEFT_LATER`] any more.
+    /// The first message from which on they are not in [`LEFT_LATER`] any more.
     pub(super) left_at: MessageNo,
     pub(super) device_no: DeviceNo,
     pub(super) device_id: Uuid,
@@ -97,7 +97,7 @@ const TITLES: [&str; 5] =
     ["Давление в котле", "Котлы остановлены", "Boilers are hot", "Зарплата", "Ёлка и насос №3"];
 const BODIES: [&str; 4] = ["Проверьте насосы.", "Точная фраза про давление", "", "Pump 3 failed"];
 
-/// A database with the history of two clients that are alike, and the first one's as the test knows it.
+/// A database with the history of two similar clients, and the first one's rows as the test knows them.
 pub(super) struct History {
     pub(super) store: Store,
     pub(super) client: ClientNo,
@@ -170,7 +170,7 @@ impl History {
         }
     }
 
-    /// All rows at once, with so much effort for gathering.
+    /// All rows at once, with this effort for gathering.
     pub(super) async fn with_effort(&self, text: &str, sort: Sort, effort: Effort) -> Vec<(Uuid, String)> {
         let query = query::parse(text).unwrap();
         let mut conn = self.store.read().await.unwrap();
@@ -181,13 +181,13 @@ impl History {
     }
 }
 
-/// A row of a table, whose number is answered.
+/// Inserts a row, and returns its number.
 async fn made<N: Column>(tx: &mut Write, insert: &str, values: Vec<Value<'_>>) -> N {
     let insert = engine::query(format!("insert into {insert} returning no")).bind_all(values);
     insert.fetch_one(tx).await.unwrap().try_get("no").unwrap()
 }
 
-/// Rows of a table, by name.
+/// Inserts rows by name.
 async fn named<N: Column>(tx: &mut Write, client: ClientNo, table: &str, names: &[&str]) -> Vec<N> {
     let mut numbers = Vec::new();
     for name in names {
@@ -348,7 +348,7 @@ pub(super) async fn insert_delivery(
     dice: &mut Dice,
 ) -> Row {
     let state = dice.pick(&DeliveryState::ALL);
-    // A late receipt leaves the outcome where it is.
+    // A late receipt leaves the outcome as it is.
     let outcome = match state {
         DeliveryState::Failed => Some((Outcome::Failed, Reason::DeadAddress)),
         DeliveryState::Expired => Some((Outcome::Expired, Reason::NoDevice)),

@@ -5,13 +5,12 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// What items have taken from the budgets of their requests; given back unless it is kept, for the batch may be tried
-/// again.
+/// Deliveries charged to the budgets of requests; given back unless kept, because the batch may be retried.
 #[derive(Default)]
 pub(super) struct Charges(Vec<(Arc<AtomicU64>, u64)>);
 
 impl Charges {
-    /// Takes so many deliveries from a budget; `false` when not so many are left.
+    /// Takes this many deliveries from a budget; `false` when fewer are left.
     pub(super) fn take(&mut self, budget: &Arc<AtomicU64>, deliveries: u64) -> bool {
         let taken = budget
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(deliveries))

@@ -1,4 +1,4 @@
-//! Loads what the questions of a batch need, and asks [`audience::decide`].
+//! Loads the rows that a batch's questions need, and calls [`audience::decide`].
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,37 +14,37 @@ use crate::store::{
 use roaring::RoaringBitmap;
 use simo_common::{api::message::Recipients, message::Priority};
 
-/// A decided audience and what was found on the way.
+/// A decided audience and facts found on the way.
 pub(in crate::store) struct Decided {
     pub(in crate::store) topic_no: Option<TopicNo>,
-    /// What the topic says of messages that say nothing.
+    /// The topic's default priority.
     pub(in crate::store) priority: Option<Priority>,
-    /// Whom it says that they are for.
+    /// The topic's default recipients.
     pub(in crate::store) usual: Option<Recipients>,
     pub(in crate::store) audience: Audience,
     pub(in crate::store) unknown: Vec<String>,
 }
 
 /// The rows that a batch's questions need, each loaded once.
-struct Rows {
+struct Decisions {
     named: HashMap<(ClientNo, String), Named>,
     group_nos: HashMap<(ClientNo, String), GroupNo>,
     /// Whole groups, loaded when a question needs them.
     groups: Groups,
-    /// Of named employees only: who is in which group.
+    /// Group memberships of named employees only.
     memberships: HashMap<(ClientNo, GroupNo), Arc<RoaringBitmap>>,
-    /// Clients, loaded when a question needs them.
+    /// Clients' people, loaded when a question needs them.
     everyone: HashMap<ClientNo, Arc<People>>,
 }
 
-/// Decides each question as things stand at a moment; the error is a topic's slug that does not exist.
+/// Decides each question as of a moment; the error is the slug of a topic that does not exist.
 pub(in crate::store) async fn audiences(
     tx: &mut Conn,
     questions: &[Question<'_>],
     now: i64,
 ) -> Result<Vec<std::result::Result<Decided, String>>> {
     let topics = load::topics(tx, questions, now).await?;
-    // Whom a topic's messages are for unless they say so themselves.
+    // With the topic's default recipients where the message names none.
     let questions: Vec<(Question<'_>, Option<&Arc<Topic>>)> = questions
         .iter()
         .map(|question| {
@@ -55,7 +55,7 @@ pub(in crate::store) async fn audiences(
         })
         .collect();
     let asked: Vec<Question<'_>> = questions.iter().map(|(question, _)| *question).collect();
-    let mut rows = Rows {
+    let mut rows = Decisions {
         named: load::named(tx, &asked).await?,
         group_nos: load::group_nos(tx, &asked).await?,
         groups: Groups::default(),
@@ -73,9 +73,9 @@ pub(in crate::store) async fn audiences(
     Ok(decided)
 }
 
-impl Rows {
-    /// Where a topic is granted to groups and only named employees matter, their memberships are cheaper than whole
-    /// groups.
+impl Decisions {
+    /// Where a topic is granted to groups and only named employees matter, loading their memberships is cheaper than
+    /// whole groups.
     async fn load_memberships(
         &mut self,
         tx: &mut Conn,
@@ -135,7 +135,7 @@ impl Rows {
         })
     }
 
-    /// The groups that a question is for, and those that a topic is granted to.
+    /// The groups that a question addresses, and those that a topic is granted to.
     async fn load_groups(
         &mut self,
         tx: &mut Conn,
@@ -149,7 +149,7 @@ impl Rows {
         if let Some(topic) = topic.filter(|topic| !topic.grants.everyone) {
             needed.extend(&topic.grants.groups);
         }
-        // A denial is told from another one only where it is kept.
+        // Different kinds of denial are only distinguished where they are stored.
         if let Some(topic) = topic.filter(|_| question.recipients.is_some()) {
             needed.extend(&topic.dormant.groups);
         }
@@ -195,7 +195,8 @@ impl Rows {
         Ok(targets)
     }
 
-    /// All who hold a grant for the topic: one target, or a thousand grants would each be held against each other.
+    /// All holders of a grant for the topic, as one target: otherwise a thousand grants would each be compared with
+    /// each other.
     async fn holders(
         &mut self,
         tx: &mut Conn,
@@ -239,7 +240,7 @@ impl Rows {
         grants
     }
 
-    /// Whom grants would let in that do not count now.
+    /// People with grants that are not in effect now.
     async fn at_other_times(
         &mut self,
         tx: &mut Conn,

@@ -1,4 +1,4 @@
-//! What a message is before it is taken in, and what becomes of it.
+//! Messages before they are accepted, and their results.
 
 use std::{
     net::IpAddr,
@@ -15,7 +15,7 @@ use simo_common::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A message as the API has validated it.
+/// A message as validated by the API.
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// Its title.
@@ -24,9 +24,9 @@ pub struct Draft {
     pub body: String,
     /// The topic's slug.
     pub topic: Option<String>,
-    /// How urgent it is; `None`: as the topic says.
+    /// Its priority; `None`: the topic's default.
     pub priority: Option<Priority>,
-    /// Whom it is for; `None`: whom the topic says, or else the holders of its grants.
+    /// Its recipients; `None`: the topic's default, or else the holders of its grants.
     pub recipients: Option<Recipients>,
     /// A JSON object.
     pub data: Option<String>,
@@ -38,11 +38,11 @@ pub struct Draft {
     pub require_ack: bool,
     /// The ACS's own id.
     pub external_id: Option<String>,
-    /// Whether it may reach nobody.
+    /// Whether it may reach no one.
     pub allow_empty: bool,
-    /// What of it was cut to its limit.
+    /// The parts that were cut to their limits.
     pub fitted: Vec<Part>,
-    /// Of its meaning as it was posted; needed where a key may bring it again.
+    /// Fingerprint of its meaning as posted; needed where a key may bring it again.
     pub fingerprint: Option<i64>,
 }
 
@@ -51,47 +51,47 @@ pub struct Draft {
 pub enum Expiry {
     /// After the client's default.
     Default,
-    /// So many seconds after it is sent.
+    /// This many seconds after it is sent.
     Ttl(i64),
     /// At a moment.
     At(Moment),
 }
 
-/// Who posts a message.
+/// The poster of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Poster {
-    /// Whoever holds the token with this hash; the transaction looks.
+    /// The holder of the token with this hash; looked up in the transaction.
     Token([u8; 32]),
-    /// An operator who was let in already; `operator_no` is absent for the local socket.
+    /// An authenticated operator; `operator_no` is absent for the local socket.
     Operator {
-        /// The client that he posts for.
+        /// The client that they post for.
         client_no: ClientNo,
-        /// Who he is.
+        /// The operator.
         operator_no: Option<OperatorNo>,
     },
 }
 
-/// A message that wants to be taken in.
+/// A message to be accepted.
 #[derive(Debug, Clone)]
 pub struct Incoming {
-    /// Who posts it.
+    /// Its poster.
     pub poster: Poster,
-    /// From which network address.
+    /// The network address it came from.
     pub from: Option<IpAddr>,
-    /// What it is.
+    /// The message.
     pub draft: Draft,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
-    /// Only say what would happen.
+    /// Only report what would happen.
     pub dry_run: bool,
-    /// How many deliveries the request that it is part of may still make.
+    /// How many deliveries its request may still make.
     pub budget: Option<Arc<AtomicU64>>,
-    /// Held while it is in memory, with others that were parsed together.
+    /// Memory permit, shared with others that were parsed together.
     pub memory: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Incoming {
-    /// What it costs a transaction, in messages to one person: names are looked up one by one.
+    /// Its cost to a transaction, in messages to one person: names are looked up one by one.
     pub fn weight(&self) -> usize {
         const NAMES: usize = 32;
         let named = self.draft.recipients.as_ref().map_or(0, |to| to.employees.len() + to.groups.len());
@@ -99,17 +99,17 @@ impl Incoming {
     }
 }
 
-/// What became of a message.
+/// The result of accepting a message.
 #[derive(Debug, Clone)]
 pub struct Accepted {
     /// The answer.
     pub answer: Result<PostedMessage, Refusal>,
-    /// Whether there is something new in the database.
+    /// Whether something new was stored.
     pub stored: bool,
 }
 
 impl Accepted {
-    /// Leaves so few names that the answers to a large batch take little memory.
+    /// Limits the names, so that the answers to a large batch take little memory.
     pub(super) fn shorten(&mut self) {
         const NAMED: usize = 10;
         match &mut self.answer {
@@ -124,10 +124,10 @@ impl Accepted {
     }
 }
 
-/// Why a message was not taken.
+/// Why a message was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The token does not let in.
+    /// The token is not valid.
     Unauthenticated,
     /// The token may not be used from this address.
     WrongNetwork(Option<IpAddr>),
@@ -137,37 +137,37 @@ pub enum Refusal {
     WrongTopic {
         /// The topic that the message names.
         topic: String,
-        /// Those that it may post to.
+        /// The topics that it may post to.
         allowed: Vec<String>,
     },
     /// The token may not send without a topic.
     TopicNeeded,
     /// There is no such topic.
     UnknownTopic(String),
-    /// Nobody would receive it.
+    /// No one would receive it.
     Nobody(Box<Nobody>),
     /// The key was used for a message with another meaning.
     KeyReused(KeyKind),
-    /// Fields are wrong in a way that only the client's settings tell.
+    /// Mistakes that only show with the client's settings.
     Invalid(Vec<(String, Text)>),
-    /// The request would make more deliveries than one may.
+    /// The request would make more deliveries than allowed.
     TooManyDeliveries,
 }
 
-/// Why a message would reach nobody.
+/// Why a message would reach no one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nobody {
-    /// Its numbers.
+    /// Its recipient counts.
     pub counts: RecipientCounts,
     /// How many of the denied are blocked.
     pub blocked: u64,
-    /// Whether it has no topic: then no grant matters.
+    /// Whether it has no topic: then grants do not matter.
     pub is_personal: bool,
-    /// The fields that name somebody who does not exist, and whom.
+    /// The fields that name missing recipients, and the names.
     pub unknown: Vec<(String, String)>,
 }
 
-/// Which key was used again.
+/// The key that was reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyKind {
     /// The `Idempotency-Key` header.

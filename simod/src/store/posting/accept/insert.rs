@@ -1,4 +1,4 @@
-//! Storing what was accepted: one statement per table for the whole batch.
+//! Stores accepted messages: one statement per table for the whole batch.
 
 use std::sync::LazyLock;
 
@@ -21,9 +21,9 @@ use crate::store::{
     posting::audience::{Audience, Part},
 };
 
-/// Messages with more deliveries than this are frozen and expanded afterwards.
+/// Messages with more deliveries than this are frozen and expanded later.
 const SMALL_AUDIENCE: u64 = 128;
-/// Deliveries that one transaction makes at once; what goes beyond is frozen, so that nobody waits long for the writer.
+/// Deliveries that one transaction makes; the rest is frozen, so that the writer is not held for long.
 const DELIVERIES_AT_ONCE: u64 = 2_048;
 
 /// The columns of a message, in the order of [`insert_messages`].
@@ -58,7 +58,7 @@ static INSERT_MESSAGES: LazyLock<RowStatement<23>> = LazyLock::new(|| {
         MESSAGE.iter().map(|(column, _)| (*column, format!("{{{column}}}"))).unzip();
     let insert =
         format!("insert into message ({}) select {} from {{rows}}", columns.join(", "), values.join(", "));
-    // And what the word index must take up ([`Store::index_words`](crate::store::Store::index_words)).
+    // Lists the messages for the word index, too ([`Store::index_words`](crate::store::Store::index_words)).
     let and_unworded = format!(
         "with made as ({insert} returning client_no, no)
          insert into message_unworded (client_no, no) select client_no, no from made where no > 0"
@@ -73,9 +73,9 @@ static INSERT_DELIVERIES: LazyLock<RowStatement<11>> = LazyLock::new(|| {
     let denied = Outcome::Denied.number();
     let (archived, blocked) = (Reason::Archived.number(), Reason::Blocked.number());
     let no_device = Reason::NoDevice.number();
-    // `cross join` keeps SQLite from beginning with the larger table: one seek per row of ours, whatever it believes.
-    // Who was archived since the audience was frozen is denied for good, who was blocked until he is let in again. What is
-    // denied at the acceptance has no time of its own.
+    // `cross join` keeps SQLite from starting with the larger table: one seek per row of ours, whatever it assumes.
+    // People archived since the audience was frozen are denied for good, blocked ones until they are unblocked. A
+    // denial on acceptance has no time of its own.
     let insert = |share: &str| {
         format!(
             "insert into delivery (client_no, message_no, employee_no, expires_at, outcome, reason, outcome_at, target,
@@ -110,8 +110,9 @@ static INSERT_DELIVERIES: LazyLock<RowStatement<11>> = LazyLock::new(|| {
             ("made_at", Whole),
         ],
         insert(""),
-        // A phone that is being paired waits, or is seen by the pushes that follow. Who was blocked after his audience was
-        // decided gets it when he is let in again; SQLite has one writer, and frozen audiences see to it themselves.
+        // A concurrent pairing waits, or its phone is seen by the pushes that follow. People blocked after their
+        // audience was decided get the message when they are unblocked; SQLite has one writer, and frozen audiences
+        // handle this themselves.
         format!(
             "with made as ({} returning client_no, message_no, employee_no, reason, outcome_at)
              insert into hold (client_no, message_no, employee_no, since)
@@ -127,7 +128,7 @@ pub(in crate::store) type PushRow = Values<'static, 5>;
 
 static INSERT_PUSHES: LazyLock<RowStatement<5>> = LazyLock::new(|| {
     // Without `indexed by`, SQLite reads all devices of the client for each row: it has no statistics, and takes the
-    // prefix of the primary key for as good.
+    // prefix of the primary key to be as good.
     RowStatement::new(
         [("client", Whole), ("message", Whole), ("employee", Whole), ("urgency", Whole), ("due_at", Whole)],
         "insert into push (client_no, message_no, employee_no, device_no, channel, urgency, due_at)
@@ -155,22 +156,22 @@ static INSERT_KEYS: LazyLock<RowStatement<6>> = LazyLock::new(|| {
     )
 });
 
-/// What deliveries and pushes take from their message.
+/// Fields of a message that its deliveries and pushes share.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::store) struct Origin {
+pub(in crate::store) struct MessageSource {
     pub client_no: ClientNo,
     pub message_no: MessageNo,
     pub expires_at: i64,
     pub urgency: i64,
 }
 
-/// Stores messages with what follows from them.
+/// Stores messages with their deliveries, pushes, keys and events.
 pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Result<()> {
     insert_messages(tx, items).await?;
     insert_keys(tx, items, now).await?;
     let due: Vec<_> = items.iter().filter(|item| item.times.send_at.is_none()).collect();
     let audiences = due.iter().map(|item| {
-        let origin = Origin {
+        let origin = MessageSource {
             client_no: item.sender.client_no,
             message_no: item.no,
             expires_at: item.times.expires_at,
@@ -186,7 +187,7 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
 /// Makes deliveries and pushes of small audiences, and freezes large ones.
 pub(super) async fn insert_audiences<'a>(
     tx: &mut Write,
-    audiences: impl Iterator<Item = (Origin, &'a Audience)>,
+    audiences: impl Iterator<Item = (MessageSource, &'a Audience)>,
     now: i64,
 ) -> Result<()> {
     let mut left = DELIVERIES_AT_ONCE;
@@ -214,7 +215,7 @@ pub(super) async fn insert_audiences<'a>(
 
 /// The rows of some members of a part.
 pub(in crate::store) fn part_rows(
-    origin: &Origin,
+    origin: &MessageSource,
     part: &Part,
     members: impl Iterator<Item = u32>,
     now: i64,
@@ -247,12 +248,12 @@ pub(in crate::store) fn part_rows(
     }
 }
 
-/// Makes deliveries; one that is there already stays as it is.
+/// Makes deliveries; existing ones stay as they are.
 pub(in crate::store) async fn insert_deliveries(tx: &mut Write, rows: Vec<DeliveryRow>) -> Result<()> {
     Ok(INSERT_DELIVERIES.execute(tx, rows).await?)
 }
 
-/// Makes a push for every living device of whoever is not blocked.
+/// Makes a push for every device in use of each employee who is not blocked.
 pub(in crate::store) async fn insert_pushes(tx: &mut Write, rows: Vec<PushRow>) -> Result<()> {
     Ok(INSERT_PUSHES.execute(tx, rows).await?)
 }
@@ -311,7 +312,7 @@ pub(super) async fn insert_key_rows(tx: &mut Write, rows: Vec<Values<'_, 6>>) ->
 }
 
 /// Freezes one part of a large audience.
-async fn freeze(tx: &mut Write, origin: &Origin, number: usize, part: &Part, now: i64) -> Result<()> {
+async fn freeze(tx: &mut Write, origin: &MessageSource, number: usize, part: &Part, now: i64) -> Result<()> {
     let mut members = Vec::with_capacity(part.members.serialized_size());
     // Writing to memory does not fail.
     let _written = part.members.serialize_into(&mut members);
@@ -334,6 +335,6 @@ async fn freeze(tx: &mut Write, origin: &Origin, number: usize, part: &Part, now
 }
 
 pub(super) fn recipients_json(recipients: &Recipients) -> String {
-    // A struct of strings, whose serialisation cannot fail.
+    // A struct of strings always serialises.
     serde_json::to_string(recipients).unwrap_or_default()
 }

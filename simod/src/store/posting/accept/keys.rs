@@ -1,4 +1,4 @@
-//! The same key never makes a second message: `Idempotency-Key` and `external_id`, per ACS.
+//! The same key never makes a second message: `Idempotency-UsedKey` and `external_id`, per ACS.
 
 use std::collections::HashMap;
 
@@ -13,31 +13,31 @@ use crate::store::{
     },
 };
 
-/// A key in its namespace: whose it is, which kind, its text. Operators of a client share the ACS 0.
-type Key = (ClientNo, AcsNo, KeyKind, String);
+/// A key in its namespace: client, ACS, kind, text. Operators of a client share the ACS 0.
+type UsedKey = (ClientNo, AcsNo, KeyKind, String);
 
 /// A key of one kind.
 const KEY: [Named; 3] = [("client", Whole), ("acs", Whole), ("key", Text)];
 
-/// What a key led to before.
+/// The earlier use of a key.
 struct Earlier {
     no: MessageNo,
     answer: PostedMessage,
     fingerprint: Option<i64>,
 }
 
-/// The keys and meanings of a batch's items, and which item has each key so far.
+/// The keys and meanings of a batch's items, and the item that has each key so far.
 pub(super) struct Keys {
-    by_item: Vec<Vec<Key>>,
+    by_item: Vec<Vec<UsedKey>>,
     fingerprints: Vec<Option<i64>>,
-    taken: HashMap<Key, (usize, MessageNo)>,
-    /// The messages that items were found to repeat by `external_id` alone: their `Idempotency-Key` is new.
+    taken: HashMap<UsedKey, (usize, MessageNo)>,
+    /// Items that repeat a message by `external_id` alone, with that message: their `Idempotency-UsedKey` is new.
     repeats: HashMap<usize, MessageNo>,
-    /// Items whose `Idempotency-Key` is to be stored for a message that is there without them.
+    /// Items whose `Idempotency-UsedKey` is to be stored for an existing message.
     bound: Vec<(usize, MessageNo)>,
 }
 
-/// The earlier item of a batch that has a key, and what is stored under it.
+/// The earlier item of a batch that has a key, and the message stored under it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Winner {
     pub place: usize,
@@ -59,35 +59,35 @@ impl Keys {
         })
     }
 
-    /// The message of an earlier batch that the item repeats under a new `Idempotency-Key`.
+    /// The message of an earlier batch that the item repeats under a new `Idempotency-UsedKey`.
     pub(super) fn repeated(&self, place: usize) -> Option<MessageNo> {
         self.repeats.get(&place).copied()
     }
 
-    /// The item is going to be stored: later ones with its keys lose to it. One that is refused or only rehearsed must
-    /// not win, or the loser would be told of a message that is not there.
+    /// Marks the item as going to be stored: later ones with its keys lose to it. A refused or dry-run item must not
+    /// win, or the loser would be told of a message that does not exist.
     pub(super) fn take(&mut self, place: usize, message_no: MessageNo) {
         for key in &self.by_item[place] {
             self.taken.insert(key.clone(), (place, message_no));
         }
     }
 
-    /// The item repeats a message by its `external_id`: from now on its `Idempotency-Key` stands for that message too, or
-    /// the same key could make a second one later.
+    /// The item repeats a message by its `external_id`: its `Idempotency-UsedKey` then also leads to that message;
+    /// otherwise the same key could make a second one later.
     pub(super) fn bind(&mut self, place: usize, message_no: MessageNo) {
-        let by_header = |key: &&Key| key.2 == KeyKind::IdempotencyKey;
+        let by_header = |key: &&UsedKey| key.2 == KeyKind::IdempotencyKey;
         if let Some(key) = self.by_item[place].iter().find(by_header) {
             self.taken.insert(key.clone(), (place, message_no));
             self.bound.push((place, message_no));
         }
     }
 
-    /// Whether [`Keys::store_bound`] has something to do.
+    /// Whether [`Keys::store_bound`] has anything to store.
     pub(super) fn has_bound(&self) -> bool {
         !self.bound.is_empty()
     }
 
-    /// Stores the keys that stand for messages which are there already.
+    /// Stores the keys that lead to existing messages.
     pub(super) async fn store_bound(&self, tx: &mut Write, now: i64) -> Result<()> {
         let rows = self.bound.iter().filter_map(|(place, message_no)| {
             let (client_no, acs_no, _, text) =
@@ -107,7 +107,7 @@ impl Keys {
 
 /// Answers the items whose keys were used by an earlier batch.
 pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Keys> {
-    let keys: Vec<Vec<Key>> = slots.iter().map(keys_of).collect();
+    let keys: Vec<Vec<UsedKey>> = slots.iter().map(keys_of).collect();
     let fingerprints = slots
         .iter()
         .map(|slot| match slot {
@@ -130,7 +130,7 @@ pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Key
         let known = keys.by_item[place].iter().find_map(|key| Some((earlier.get(key)?, key.2)));
         let Some((earlier, kind)) = known else { continue };
         let answer = if earlier.fingerprint == keys.fingerprints[place] {
-            // A rehearsal leaves no trace.
+            // A dry run leaves no trace.
             let is_stored = matches!(slot, Slot::Open(item) if !item.incoming.dry_run);
             if kind == KeyKind::ExternalId && is_stored {
                 keys.repeats.insert(place, earlier.no);
@@ -144,7 +144,7 @@ pub(super) async fn settle(tx: &mut Write, slots: &mut [Slot<'_>]) -> Result<Key
     Ok(keys)
 }
 
-fn keys_of(slot: &Slot<'_>) -> Vec<Key> {
+fn keys_of(slot: &Slot<'_>) -> Vec<UsedKey> {
     let Slot::Open(item) = slot else { return Vec::new() };
     let Incoming { idempotency_key, draft, .. } = item.incoming;
     let key = |kind, text: &String| {
@@ -155,7 +155,7 @@ fn keys_of(slot: &Slot<'_>) -> Vec<Key> {
     by_header.into_iter().chain(by_id).collect()
 }
 
-async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMap<Key, Earlier>> {
+async fn load(tx: &mut Write, keys: impl Iterator<Item = &UsedKey>) -> Result<HashMap<UsedKey, Earlier>> {
     let mut by_header = Vec::new();
     let mut by_id = Vec::new();
     for (client_no, acs_no, kind, text) in keys {
@@ -188,7 +188,7 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
         forget(tx, &leads_nowhere).await?;
     }
     if !by_id.is_empty() {
-        // Here an operator's ACS is null, for which the index has 0.
+        // Here an operator's ACS is null, which the index has as 0.
         let rows = query(
             "select m.client_no, m.acs_no, m.external_id, m.fingerprint, m.no, m.id, m.accepted, m.without_device, m.denied,
                     m.unknown, m.fitted
@@ -207,9 +207,9 @@ async fn load(tx: &mut Write, keys: impl Iterator<Item = &Key>) -> Result<HashMa
     Ok(earlier)
 }
 
-/// Forgets keys whose messages are forgotten: one that was given to a message later than its acceptance is younger than it,
-/// and would be in the way of the message that is to have it now.
-async fn forget(tx: &mut Write, keys: &[Key]) -> Result<()> {
+/// Deletes keys whose messages were deleted: a key bound to a message after its acceptance is younger than the message,
+/// and would block a new message with the key.
+async fn forget(tx: &mut Write, keys: &[UsedKey]) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }

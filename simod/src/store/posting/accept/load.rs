@@ -1,5 +1,5 @@
-//! The live rows that decide: tokens, topics, grants, employees, groups. Each is read once per batch, whatever the
-//! number of messages that need it.
+//! The live rows that decide: tokens, topics, grants, employees, groups. Each is read once per batch, however many
+//! messages need it.
 
 mod groups;
 mod topics;
@@ -26,22 +26,22 @@ use crate::store::{
 use jiff::tz::TimeZone;
 use simo_common::api::message::Recipients;
 
-/// Who posts, and what his client's settings say.
+/// The poster, and settings of their client.
 #[derive(Debug)]
 pub(super) struct Sender {
     pub client_no: ClientNo,
     pub acs_no: Option<AcsNo>,
     pub operator_no: Option<OperatorNo>,
-    /// Whether he may send without a topic.
+    /// Whether they may send without a topic.
     pub personal: bool,
-    /// What else he may do with his token.
+    /// Further limits of their token.
     pub limits: TokenLimits,
     pub timezone: TimeZone,
     /// Seconds.
     pub default_ttl: i64,
 }
 
-/// Whom a message is for, as it says.
+/// The part of a message that decides who receives it.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Question<'a> {
     pub client_no: ClientNo,
@@ -49,14 +49,14 @@ pub(in crate::store) struct Question<'a> {
     pub recipients: Option<&'a Recipients>,
 }
 
-/// How a message names its topic: an ACS by slug, a stored one by number.
+/// How a message refers to its topic: a posted one by slug, a stored one by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::store) enum TopicName<'a> {
     Slug(&'a str),
     No(TopicNo),
 }
 
-/// The posters of a batch who are let in.
+/// The authenticated posters of a batch.
 pub(super) async fn senders(
     tx: &mut Conn,
     batch: &[Incoming],
@@ -116,7 +116,6 @@ pub(super) async fn senders(
     Ok(senders)
 }
 
-/// An employee who was named.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named {
     pub no: EmployeeNo,
@@ -140,7 +139,8 @@ pub(super) async fn named<'a>(
         return Ok(HashMap::new());
     }
     let names: Vec<(ClientNo, &str)> = names.into_iter().collect();
-    // They come as one text: a row for each would cross from SQLite's thread by itself, for 11 instead of 4 µs a message.
+    // They come as one text: one row each would cross from SQLite's thread separately, for 11 instead of 4 µs a
+    // message.
     let found: Option<String> = query_scalar(
         "select string_agg(cast({#} as text) || ' ' || cast(e.no as text)
              || case when e.blocked_at is not null then ' blocked' else ' ' end
@@ -166,10 +166,10 @@ pub(super) async fn named<'a>(
     })
 }
 
-/// What `string_agg` has made one text of, with commas between.
+/// Splits a text made by `string_agg` with commas.
 fn read_list<T, L: FromIterator<T>>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Result<L> {
     let pieces = text.into_iter().flat_map(|text| text.split(','));
-    // A piece that is left out would be a person who is not found.
+    // A piece left out would be a person who is not found.
     let read = |piece| read(piece).ok_or_else(|| sqlx::Error::Decode(format!("`{piece}` in a list").into()));
     Ok(pieces.map(read).collect::<sqlx::Result<L>>()?)
 }

@@ -1,4 +1,4 @@
-//! Why a message would reach nobody, for whoever posts it.
+//! Why a message would reach no one, for its poster.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use simo_common::delivery::Reason;
 use super::{Item, Nobody};
 use crate::store::posting::audience::Part;
 
-/// Unknown names that one answer tells.
+/// How many unknown names an answer lists.
 const NAMED_UNKNOWN: usize = 100;
 
 pub(super) fn reaches_nobody(item: &Item<'_>) -> Nobody {

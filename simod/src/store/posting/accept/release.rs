@@ -1,12 +1,12 @@
-//! Scheduled messages: their audience is decided when they come due, as that of the others when they are posted. To an
-//! archived topic nothing can be sent, so those on one are canceled.
+//! Scheduled messages: their audience is decided when they come due, as that of others is when they are posted. An
+//! archived topic cannot be sent to, so its messages are canceled.
 
 use simo_common::{api::message::Recipients, delivery::Reason};
 use uuid::Uuid;
 
 use super::{
     decide::{self, Decided},
-    insert::{Origin, insert_audiences, recipients_json},
+    insert::{MessageSource, insert_audiences, recipients_json},
     load::{Question, TopicName},
 };
 use crate::store::{
@@ -22,7 +22,7 @@ use crate::store::{
 /// Scheduled messages that one transaction releases.
 const RELEASED_AT_ONCE: i64 = 64;
 
-/// That a message waits for its time.
+/// The condition that a message is scheduled.
 macro_rules! waits {
     () => {
         "no < 0 and canceled_at is null"
@@ -31,8 +31,8 @@ macro_rules! waits {
 
 /// A scheduled message that is due.
 struct Due {
-    origin: Origin,
-    /// The number that it has while it waits.
+    origin: MessageSource,
+    /// Its number while it waits.
     waiting: MessageNo,
     id: Uuid,
     topic_no: Option<TopicNo>,
@@ -40,9 +40,8 @@ struct Due {
 }
 
 impl Store {
-    /// Releases scheduled messages that are due: decides their audiences now, or cancels them where their topic or client is
-    /// archived.
-    /// Returns how many; zero: none is due.
+    /// Releases scheduled messages that are due: decides their audiences now, or cancels them where their topic or
+    /// client is archived. Returns how many; zero: none is due.
     pub async fn release_due(&self) -> Result<usize> {
         let now = self.clock.now();
         let waiting: Option<i64> =
@@ -71,7 +70,7 @@ impl Store {
         let mut due = Vec::with_capacity(count);
         for (row, message_no) in rows.into_iter().zip(next_numbers(&mut tx, count).await?) {
             let message = Due {
-                origin: Origin {
+                origin: MessageSource {
                     client_no: row.try_get("client_no")?,
                     message_no,
                     expires_at: row.try_get("expires_at")?,

@@ -15,7 +15,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Of a message that has only this moment.
+    /// Times of a message with only this moment.
     pub(super) fn at_once(now: i64) -> Self {
         Self { accepted_at: now, send_at: None, expires_at: now }
     }
@@ -32,12 +32,12 @@ pub(super) fn times(
     let send_at = match draft.send_at.map(|moment| moment.in_zone(zone)) {
         None => None,
         Some(None) => {
-            return one("send_at", text!("is no moment that exists", "нет такого момента времени"));
+            return one("send_at", text!("is not a valid moment", "нет такого момента времени"));
         }
         Some(Some(at)) if at > now + limits::SEND_AHEAD_SECONDS * SECOND => {
             return one("send_at", text!("lies more than a year ahead", "более чем через год"));
         }
-        // What lies in the past is sent now.
+        // A time in the past means now.
         Some(Some(at)) => (at > now).then_some(at),
     };
     let from = send_at.unwrap_or(now);
@@ -56,7 +56,7 @@ pub(super) fn times(
             }
             Some(at) => at,
             None => {
-                return one("expires_at", text!("is no moment that exists", "нет такого момента времени"));
+                return one("expires_at", text!("is not a valid moment", "нет такого момента времени"));
             }
         },
     };

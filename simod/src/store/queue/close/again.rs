@@ -1,4 +1,5 @@
-//! What goes on after all: what a block withheld, and what a device that fetches its messages now is still owed.
+//! Reopens deliveries and pushes: those that a block withheld, and those still owed to a device that now fetches its
+//! messages.
 
 use simo_common::delivery::{DeliveryState, Reason};
 
@@ -12,8 +13,8 @@ use crate::{
     },
 };
 
-/// Adds a further push for messages that a provider took for a device, or could not bring to it, and that nobody has
-/// confirmed: the device fetches its messages from now on.
+/// Adds a push for unconfirmed messages that a provider accepted for a device, or could not deliver to it: the device
+/// fetches its messages from now on.
 pub(in crate::store) async fn push_again(
     tx: &mut Write,
     device: &DeviceCaller,
@@ -43,7 +44,7 @@ pub(in crate::store) async fn push_again(
     Ok(())
 }
 
-/// Gives back to somebody what was denied because he was blocked, and tells the feed. Returns what it gave back.
+/// Gives back deliveries denied by an employee's block, and adds events. Returns them.
 pub(in crate::store) async fn give_back(
     tx: &mut Write,
     client_no: ClientNo,
@@ -68,8 +69,8 @@ pub(in crate::store) async fn give_back(
     Ok(given)
 }
 
-/// Opens again the pushes that were closed because somebody was blocked, of what waits for him: what was given back, and what
-/// was claimed before it was denied.
+/// Reopens the pushes closed by an employee's block, of their waiting deliveries: those given back, and those claimed
+/// before they were denied.
 pub(in crate::store) async fn reopen_blocked(
     tx: &mut Write,
     client_no: ClientNo,
@@ -77,7 +78,7 @@ pub(in crate::store) async fn reopen_blocked(
     since: MessageNo,
     now: i64,
 ) -> Result<()> {
-    // By the way that leads to the phone now.
+    // By the phone's present way.
     query(
         "update push set done_at = null, outcome = null, reason = null, due_at = $5, channel = (
              select d.channel from device d where d.client_no = $1 and d.no = push.device_no)

@@ -1,4 +1,4 @@
-//! What was tried of pushes, what providers said, and what phones reported.
+//! Attempts, providers' answers, and phones' reports.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ use crate::store::{
     },
 };
 
-/// What was said of a push that was tried, or of one that must not be tried.
+/// The result of a push that was tried, or of one that must not be tried.
 #[derive(Debug)]
 pub(in crate::store::queue) struct Tried<'a> {
     pub(in crate::store::queue) key: PushKey,
@@ -29,15 +29,15 @@ pub(in crate::store::queue) struct Tried<'a> {
     pub(in crate::store::queue) outcome: Option<PushOutcome>,
     pub(in crate::store::queue) reason: Option<Reason>,
     pub(in crate::store::queue) due_at: Option<i64>,
-    /// Which claim it was, on PostgreSQL.
+    /// The claim's number, on PostgreSQL.
     pub(in crate::store::queue) claim: i64,
-    /// Which of the phone's ways it went.
+    /// The number of the phone's way that was used.
     pub(in crate::store::queue) way_no: i64,
 }
 
 fn store_tries(claim: &str, is_ours: &str) -> String {
-    // It may have been ended meanwhile, or its phone may fetch its messages now and still be owed this one: then only what the
-    // provider said is added.
+    // It may have been ended meanwhile, or its phone may now fetch its messages and still be owed this one: then only
+    // the provider's answer is added.
     let counts = "channel > 0 and done_at is null";
     format!(
         "update push set
@@ -74,7 +74,8 @@ static STORE_TRIES: LazyLock<RowStatement<13>> = LazyLock::new(|| {
             ("claim", Whole),
         ],
         store_tries("", ""),
-        // What a claim that was taken over says counts only when the provider took the push, and does not end the claim.
+        // The result of a claim that was taken over counts only if the provider accepted the push, and does not end the
+        // claim.
         store_tries(
             "held_until = case when claim = {claim} then null else held_until end,",
             &format!("and (claim = {{claim}} or {{outcome}} = {accepted})"),
@@ -83,7 +84,7 @@ static STORE_TRIES: LazyLock<RowStatement<13>> = LazyLock::new(|| {
 });
 
 fn keep_tries(is_ours: &str) -> String {
-    // What is known only after somebody else ended the push, comes after that: what was told of the end stays.
+    // A result known only after the push was ended otherwise comes after that: the story of the end stays.
     format!(
         "insert into try (client_no, message_no, employee_no, device_no, step, no, at, way_no, answer)
          select p.client_no, p.message_no, p.employee_no, p.device_no, p.step, p.tries + {{more}},
@@ -112,12 +113,12 @@ static KEEP_TRIES: LazyLock<RowStatement<10>> = LazyLock::new(|| {
             ("claim", Whole),
         ],
         keep_tries(""),
-        // As [`STORE_TRIES`]: of a claim that was taken over, only that a provider took the push.
+        // As [`STORE_TRIES`]: from a claim that was taken over, only that a provider accepted the push.
         keep_tries("and (p.claim = {claim} or p.sent_at = {at})"),
     )
 });
 
-/// Stores how tries went, each with the way that it went and what was answered.
+/// Stores attempts, each with its way and the answer.
 pub(in crate::store::queue) async fn store_tries_of(tx: &mut Write, tried: &[Tried<'_>]) -> Result<()> {
     let rows = tried.iter().map(|tried| {
         [
@@ -164,7 +165,7 @@ static SENT: LazyLock<RowStatement<4>> = LazyLock::new(|| {
     )
 });
 
-/// Providers took pushes of these deliveries, each for the first time. Returns those that changed.
+/// Providers accepted pushes of these deliveries, each for the first time. Returns those that changed.
 pub(in crate::store::queue) async fn sent(
     tx: &mut Write,
     deliveries: impl Iterator<Item = (Delivery, i64)>,
@@ -196,7 +197,7 @@ static END_HOLDS_OF_SENT: LazyLock<RowStatement<4>> = LazyLock::new(|| {
 pub(in crate::store::queue) type PhoneTimes = [Option<i64>; 3];
 
 static REPORTED: LazyLock<RowStatement<7>> = LazyLock::new(|| {
-    // On the right side a column is still as it was before.
+    // On the right side a column still has its old value.
     let first = |kind: &str| {
         format!(
             "{kind}_at = coalesce({kind}_at, case when {{{kind}}} is not null then {{now}} end),
@@ -257,7 +258,7 @@ static RECEIVED: LazyLock<RowStatement<5>> = LazyLock::new(|| {
     )
 });
 
-/// These phones reported these deliveries, whichever way they got them.
+/// These phones reported these deliveries, by whichever way they got them.
 pub(in crate::store::queue) async fn received(
     tx: &mut Write,
     pushes: impl Iterator<Item = (Delivery, DeviceNo)>,

@@ -1,4 +1,4 @@
-//! Who may send and look: clients, ACS, operators, tokens.
+//! Callers and their access: clients, ACS, operators, tokens.
 
 use simo_common::{
     api::access::{Acs, Client, ClientSpec, IssuedToken, NewOperator, Operator, Payload, Token, WebPush},
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::store::{ClientNo, TokenFor, TokenLimits, TokenTerms};
 
-/// Whom the token lets in, in words.
+/// The holder of the token, in words.
 async fn holder(store: &Store, issued: &IssuedToken) -> String {
     match store.token_holder(&token::hash(&issued.token)).await.unwrap() {
         None => "nobody".to_owned(),
@@ -201,7 +201,7 @@ async fn a_token_works_until_it_expires_is_rotated_or_revoked() {
         personal: false,
         limits: TokenLimits::default(),
     };
-    // The ACS is made with its first token.
+    // The ACS is created with its first token.
     let scada = TokenFor::Acs { client_no: f.client_no, name: "scada" };
     let first = f.store.issue_token(scada, &terms).await.unwrap();
     let known = Token {

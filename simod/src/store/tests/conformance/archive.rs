@@ -1,4 +1,4 @@
-//! What comes back from the archive comes back without those whom it let in.
+//! Objects restored from the archive do not get back their access.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const OWNER: Reach = Reach { prune: false, prune_clients: false, clients: true }
 
 const PRUNE: Reach = Reach { prune: true, ..OWNER };
 
-/// All that lets in to the fixture's client.
+/// All access to the fixture's client.
 struct Keys {
     tokens: Vec<[u8; 32]>,
     login_code: String,
@@ -93,7 +93,7 @@ async fn a_site_that_names_an_archived_client_says_that_it_comes_back_and_lets_i
     let f = Fixture::new().await;
     let keys = keys(&f).await;
     f.store.remove_client("zavod").await.unwrap();
-    // As one whom it had not seen while it archived the client.
+    // As a code that the archiving of the client did not see.
     f.execute(
         "update operator set archived_at = null; update token set revoked_at = null where kind = 'acs'",
     )
@@ -131,13 +131,12 @@ fn employee(no: &str) -> Grantee {
     Grantee::Employee(no.to_owned())
 }
 
-/// Grants the boiler house.
 async fn grant(f: &Fixture, grantee: &Grantee) {
     let always = GrantTerms::default();
     f.store.grant(f.client_no, "boiler", grantee, &always).await.unwrap();
 }
 
-/// To whom the boiler house is granted, as it is listed and as it is counted.
+/// The grants of the boiler house, as listed and as counted.
 async fn granted(f: &Fixture) -> Vec<Grantee> {
     let grants = f.store.grants(f.client_no, "boiler").await.unwrap();
     let topic = f.store.topic(f.client_no, "boiler").await.unwrap();
@@ -145,7 +144,7 @@ async fn granted(f: &Fixture) -> Vec<Grantee> {
     grants.into_iter().map(|grant| grant.grantee).collect()
 }
 
-/// What was done since entry `seq`, as `action subject`.
+/// The changes since entry `seq`, as `action subject`.
 async fn audited(f: &Fixture, seq: u64) -> Vec<String> {
     let listing = Listing { find: Find::default(), limit: 100, after: Some(seq), archived: false };
     let filter = AuditFilter { oldest_first: true, ..AuditFilter::default() };
@@ -306,7 +305,7 @@ async fn whom_a_topics_messages_are_for_is_not_archived() {
 
     edit(usual(&["smena-a"], &[])).await;
     f.store.remove_employee(f.client_no, "2").await.unwrap();
-    // As an earlier version left it behind.
+    // As an earlier version left it.
     f.execute("update \"group\" set archived_at = 1").await;
     let exported = f.store.site(Some("zavod")).await.unwrap();
     assert!(f.store.plan_site(Arc::new(exported), OWNER).await.is_ok());

@@ -1,4 +1,4 @@
-//! What is counted together, and what was refused.
+//! Shared counts, and refused attempts.
 
 use simo_common::{
     api::{
@@ -58,7 +58,6 @@ async fn list(f: &Fixture, within: Option<ClientNo>, acs: Option<&str>, find: &s
     }
 }
 
-/// The token of the fixture's ACS.
 fn token(f: &Fixture) -> [u8; 32] {
     match f.incoming("").poster {
         Poster::Token(hash) => hash,
@@ -93,7 +92,7 @@ async fn refused_posts_are_one_row_of_token_hour_code_and_field_with_the_newest_
     keep(&[posts([9; 32], "title", NOON, 5)]).await;
     assert!(list(&f, None, None, "").await.is_empty(), "nobody has that token");
 
-    // What another instance had seen before comes after it.
+    // Posts that another instance saw earlier come after it.
     keep(&[posts(token, "title", NOON + 100, 10_000)]).await;
     keep(&[posts(token, "title", NOON, 15), posts(token, "topic", NOON, 1), posts([9; 32], "ttl", NOON, 5)])
         .await;

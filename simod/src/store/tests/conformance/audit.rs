@@ -1,4 +1,4 @@
-//! Who changed what: written down in the same transaction, chained, and nothing of it can be changed.
+//! Changes are recorded in the same transaction, chained, and cannot be altered.
 
 use simo_common::{
     api::{
@@ -63,7 +63,7 @@ async fn every_change_is_an_entry_with_who_from_where_before_and_after() {
         f.store.add_group(f.client_no, &named("smena-b")).await.unwrap();
         let rename = Rename { name: "Смена Б".to_owned() };
         f.store.edit_group(f.client_no, "smena-b", &rename).await.unwrap();
-        // What changes nothing is no entry.
+        // An edit that changes nothing makes no entry.
         f.store.edit_group(f.client_no, "smena-b", &rename).await.unwrap();
         f.store.set_member(f.client_no, "smena-b", "2", true).await.unwrap();
         f.store.set_member(f.client_no, "smena-b", "2", true).await.unwrap();
@@ -172,7 +172,7 @@ async fn no_entry_takes_the_place_of_another() {
         let again = format!("insert into {table} select * from {table}");
         let mut statements = vec![again.clone()];
         if f.file().exists() {
-            // SQLite alone knows it, and takes the row away without a delete.
+            // Only SQLite has it, and it removes the row without a delete.
             statements.push(again.replace("insert", "insert or replace"));
         }
         for statement in statements {
@@ -189,11 +189,11 @@ async fn a_payload_that_is_no_json_any_more_is_handed_out_and_found() {
     f.store.add_group(f.client_no, &named("smena-c")).await.unwrap();
     let mut payloads = vec!["'no JSON'"];
     if f.file().exists() {
-        // SQLite takes it for a text.
+        // SQLite accepts it as a text.
         payloads.push("x'ff00'");
     }
     for payload in payloads {
-        // Payloads may be erased, and nothing keeps others from taking their place.
+        // Payloads may be erased, and nothing prevents replacing them.
         f.execute(&format!(
             "create table kept as select client_no, seq from audit_payload where seq = 1;
              delete from audit_payload where seq = 1;

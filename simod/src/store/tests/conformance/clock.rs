@@ -1,4 +1,4 @@
-//! A clock that was wrong: what is believed of it, what is kept, and what it must not do.
+//! A clock that was wrong: what is believed of it, what is stored, and what it must not cause.
 
 use simo_common::{
     api::history::Explanation,
@@ -17,19 +17,19 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// By a clock that can be wrong: it says `at` now.
+/// Sets a clock that can be wrong to `at`.
 fn set(store: &Store, at: i64) {
     store.clock().begin(at - store.clock().uncorrected());
 }
 
-/// A store whose clock is so far ahead of the one that it goes by.
+/// A store whose clock is ahead by this much.
 async fn ahead(by: i64) -> Fixture {
     let f = Fixture::by(Clock::System).await;
     set(&f.store, f.store.clock().now() + by);
     f
 }
 
-/// The steps that are kept, in seconds, the newest first.
+/// The stored steps, in seconds, the newest first.
 async fn steps(f: &Fixture) -> Vec<i64> {
     f.store.clock_state().await.unwrap().steps.iter().map(|step| step.seconds).collect()
 }
@@ -143,7 +143,7 @@ async fn a_jump_that_another_instance_accepts_is_accepted_here() {
 #[tokio::test]
 async fn a_start_is_judged_by_the_newest_time_that_is_stored() {
     let minute = 60 * SECOND;
-    // By how much the clock is past the newest message; what is kept; how far ahead it is taken for.
+    // How far the clock is past the newest message; the stored step; how far ahead it is taken to be.
     for (past, kept, jump) in [
         (HOUR, None, None),
         (-minute / 2, None, None),
@@ -156,7 +156,7 @@ async fn a_start_is_judged_by_the_newest_time_that_is_stored() {
         post(&f, f.personal("a", &["1"])).await;
         let newest: i64 = f.rows("select max(accepted_at) from message").await[0].parse().unwrap();
         for _ in 0..2 {
-            // The second start finds what the first has kept.
+            // The second start finds the step that the first has stored.
             set(&f.store, newest + past);
             f.store.start_clock().await.unwrap();
             assert_eq!(steps(&f).await, kept.into_iter().collect::<Vec<i64>>(), "{past}");
@@ -180,7 +180,7 @@ async fn a_start_that_cannot_be_kept_is_not_believed_meanwhile() {
     f.store.follow_clock().await.unwrap_err();
     assert_eq!(f.store.clock_jump().unwrap().ahead_seconds / 60, 2 * 24 * 60);
     f.execute("drop index one").await;
-    // The machine's clock is right: it is followed back when the start is kept.
+    // The machine's clock is right: it is followed back once the start is stored.
     f.store.follow_clock().await.unwrap();
     assert_eq!(steps(&f).await.len(), 3);
 }

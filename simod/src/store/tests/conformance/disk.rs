@@ -1,12 +1,12 @@
-//! What is on disk, and how much of it. Here the engines differ most: a server syncs before it says that it has committed,
-//! and keeps its files in order by itself.
+//! What is on disk, and how much of it. Here the engines differ most: a server syncs before it confirms a commit, and
+//! maintains its files by itself.
 
 use std::{fs, os::unix::fs::FileExt as _, path::Path};
 
 use super::{Error, Fixture, post};
 use crate::store::db::engine::query_scalar;
 
-/// A text that stands in the database file as it is.
+/// A text that is in the database file unchanged.
 const TITLE: &str = "the title of a message that is looked for in the file";
 
 fn contains(path: &Path, text: &str) -> bool {
@@ -27,7 +27,7 @@ async fn nothing_is_stored_in_a_file_that_was_moved_away_until_it_is_back() {
         let file = f.file().with_file_name(name);
         let aside = file.with_extension("aside");
         fs::rename(&file, &aside).unwrap();
-        // All messages are on disk already: nobody needs the log for that.
+        // All messages are on disk already: the log is not needed for that.
         f.store.messages_on_disk().await.unwrap();
         post(&f, f.personal("not to be found again", &["1"])).await;
         let said = f.store.messages_on_disk().await.unwrap_err();
@@ -56,7 +56,7 @@ async fn nothing_is_stored_in_a_file_that_has_lost_its_end() {
     file.set_len(length / 2).unwrap();
     let said = f.store.on_disk().await.unwrap_err();
     assert!(said.to_string().contains("cut short"), "{said}");
-    // Zeros in place of what was lost do not mend it.
+    // Zeros in place of the lost data do not repair it.
     file.set_len(length).unwrap();
     assert!(matches!(f.store.write().await, Err(Error::Unavailable(_))));
 }

@@ -1,4 +1,4 @@
-//! Groups within groups, grants that count at times, what is usual on a topic, and what all of that means for a message.
+//! Groups within groups, grants at certain times, a topic's defaults, and what all of that means for a message.
 
 use simo_common::{
     api::{
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{super::fixture::NOON, Fixture, HOUR, deliveries, invalid, is_missing, listed, post};
 use crate::store::{Accepted, Error, GrantTerms, Incoming, Refusal};
 
-/// The fixture's employee 1 is in `smena-a`, which is in `ceh-1`, which is in `zavod`; 2 is in `ceh-1` himself.
+/// The fixture's employee 1 is in `smena-a`, which is in `ceh-1`, which is in `zavod`; 2 is in `ceh-1` directly.
 async fn nested() -> Fixture {
     let f = Fixture::new().await;
     for slug in ["ceh-1", "zavod"] {
@@ -51,7 +51,7 @@ fn to_employees(personnel_nos: &[&str]) -> Recipients {
     }
 }
 
-/// Who received it, or why not, by personnel number.
+/// Recipients, or why they did not receive it, by personnel number.
 async fn received(f: &Fixture, message: Uuid) -> String {
     let found = deliveries(f, &format!("message:{message}")).await;
     let told = found.iter().map(|one| match &one.reason {
@@ -80,7 +80,7 @@ async fn whoever_is_in_a_group_within_is_addressed_and_let_in_by_the_other() {
     let of_group = post(&f, to(to_group("smena-a"), &f, Some("boiler"))).await;
     assert_eq!(received(&f, of_group).await, "1");
 
-    // An archived group in between leads nowhere.
+    // An archived group in between breaks the chain.
     f.store.remove_group(f.client_no, "ceh-1").await.unwrap();
     let cut = refused(&f, to(to_group("zavod"), &f, None)).await;
     assert!(matches!(cut, Refusal::Nobody(_)), "{cut:?}");
@@ -120,7 +120,7 @@ async fn a_group_is_never_in_itself_and_the_loop_is_named() {
     assert!(said("zavod", "zavod").await.contains("`zavod` cannot be in itself"));
     let names = said("smena-a", "zavod").await;
     assert!(names.contains("zavod › ceh-1 › smena-a › zavod"), "{names}");
-    // What is archived holds nothing together, nor when it comes back.
+    // An archived group connects no others, nor does it when restored.
     f.store.remove_group(f.client_no, "ceh-1").await.unwrap();
     f.store.include_group(f.client_no, "smena-a", "zavod").await.unwrap();
 }
@@ -155,7 +155,7 @@ async fn a_grant_counts_at_its_times_only() {
         message.draft.allow_empty = true;
         let message = post(&f, message).await;
         assert_eq!(received(&f, message).await, "1:not_now 2:no_grant", "{terms:?}");
-        // Who merely held the grants is not named, and gets no row.
+        // People who merely held the grants are not named, and get no row.
         let nobody = refused(&f, to(Recipients::default(), &f, Some("boiler"))).await;
         assert!(matches!(&nobody, Refusal::Nobody(nobody) if nobody.counts.denied == 0), "{nobody:?}");
     }
@@ -267,7 +267,7 @@ async fn everything_that_somebody_may_receive_is_told_with_its_reason() {
     assert_eq!(access("3").await, "-boiler:everyone()");
     assert!(is_missing(&f.store.access_of(f.client_no, "404").await, "employee"));
 
-    // The same to him who asks why there was nothing for 3.
+    // The same for the question why there was nothing for 3.
     let message = post(&f, to(Recipients::default(), &f, Some("boiler"))).await;
     assert_eq!(received(&f, message).await, "1 2");
     let told = async |no: &str| {

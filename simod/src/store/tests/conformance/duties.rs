@@ -1,4 +1,4 @@
-//! What time does to the database, one small step after the other.
+//! The effects of time on the database, one small step after the other.
 
 use simo_common::time::DAY;
 

@@ -7,8 +7,8 @@ use simo_common::time::from_us;
 use super::{super::fixture::NOON, Fixture, HOUR, acs_no, post, send_all};
 use crate::store::{AcsNo, ClientNo, FeedPiece, FeedPosition, FeedScope};
 
-/// What follows a position, once it is so much: on PostgreSQL an event shows when every transaction that is older has ended,
-/// those of the server's own workers among them.
+/// The events after a position, once there are `count`: on PostgreSQL an event shows when every older transaction has
+/// ended, including those of the server's own workers.
 async fn after(f: &Fixture, position: FeedPosition, count: usize) -> FeedPiece {
     let scope = FeedScope { client_no: f.client_no, acs_no: None };
     loop {
@@ -45,7 +45,7 @@ async fn what_happens_follows_in_its_order_for_those_whom_it_concerns() {
     assert_eq!(f.store.feed_end().await.unwrap(), piece.read_to);
     assert_eq!(after(&f, *position, 2).await.events.len(), 2);
 
-    // Others' events are read over.
+    // Others' events are skipped.
     let scope = |client_no, acs_no| FeedScope { client_no, acs_no };
     for (scope, count) in [
         (scope(f.client_no, Some(acs_no(&f).await)), 3),

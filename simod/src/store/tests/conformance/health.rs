@@ -1,4 +1,4 @@
-//! What an administrator is warned of.
+//! Warnings for an administrator.
 
 use simo_common::{
     api::service::{ChannelPhones, Unprotected},

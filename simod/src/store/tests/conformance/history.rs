@@ -29,7 +29,7 @@ async fn three(f: &Fixture) -> Vec<Uuid> {
     ids
 }
 
-/// The titles of the messages that are found, one a page.
+/// The titles of the messages found, one a page.
 async fn titles(f: &Fixture, acs_no: Option<AcsNo>, external_id: Option<&str>, text: &str) -> Vec<String> {
     let (mut titles, mut cursor) = (Vec::new(), None::<String>);
     loop {
@@ -190,10 +190,10 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
         lines(&told),
         [
             "the ACS 1c posted the message on the topic boiler, priority normal",
-            "it was addressed to him by his personnel number",
-            "a grant to the group smena-a let him in",
+            "it was addressed to them by their personnel number",
+            "a grant to the group smena-a gave them access",
             "fcm took it for the device phone (tries: 1)",
-            "he read it (by the phone's clock at 2026-11-01 11:00:00 +03:00)",
+            "they read it (by the phone's clock at 2026-11-01 11:00:00 +03:00)",
         ]
     );
     assert_eq!(
@@ -207,7 +207,7 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
     assert_eq!(told.delivery, deliveries(&f, "employee:1").await.pop());
     assert_eq!(
         lines(&explain("2", Lang::Ru).await).last().map(String::as_str),
-        Some("ему отказано: нет доступа к теме")
+        Some("отказано: нет доступа к теме")
     );
     let nobody = f.store.explain(f.client_no, None, id, "404", Lang::En).await;
     assert!(is_missing(&nobody, "employee"));
@@ -215,7 +215,7 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
     assert!(is_missing(&foreign, "message"));
 }
 
-/// SQLite's expressions are no deeper than 1,000: groups and times are as many as they are.
+/// SQLite's expressions may be 1,000 deep: groups and times may be more.
 #[tokio::test]
 async fn a_group_may_have_many_groups_within_and_each_of_them_many_times() {
     let f = Fixture::new().await;

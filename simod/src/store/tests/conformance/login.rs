@@ -35,7 +35,7 @@ async fn log_in(f: &Fixture, from: &str, code: &str, machine: &str) -> LoggedIn 
     f.store.log_in(from, &session).await.unwrap()
 }
 
-/// The secret and id of a session that has begun.
+/// The secret and id of a new session.
 async fn begun(f: &Fixture, name: &str, machine: &str) -> ([u8; 32], Uuid) {
     match log_in(f, "192.0.2.1", &code(f, name).await, machine).await {
         LoggedIn::Done(issued) => (token::hash(&issued.token), issued.id),

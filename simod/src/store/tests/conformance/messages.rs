@@ -1,4 +1,4 @@
-//! Accepting messages, expanding and releasing them, calling them back; blocks.
+//! Accepting messages, expanding, releasing and canceling them; blocks.
 
 use simo_common::{
     api::message::RecipientCounts,
@@ -108,7 +108,7 @@ async fn a_key_that_came_with_a_known_external_id_stands_for_that_message() {
     let other = f.store.accept(&[one(Some("key"), None, 2)]).await.unwrap();
     assert_eq!(other[0].answer, reused);
 
-    // The same within one batch, whichever comes first, and for a message of the same batch.
+    // The same within one batch, in either order, and for a message of the same batch.
     let mut rehearsed = one(Some("rehearsed"), Some("order"), 1);
     rehearsed.dry_run = true;
     let batch = [
@@ -137,7 +137,7 @@ async fn a_key_that_came_with_a_known_external_id_stands_for_that_message() {
 #[tokio::test]
 async fn a_message_that_cannot_be_stored_does_not_take_the_others_with_it() {
     let f = Fixture::new().await;
-    // No message of ours brings a fault of the database about; this makes one that both engines have.
+    // No message of ours causes a database error; this index does, on both engines.
     f.execute("create unique index conformance_title on message (title)").await;
     let batch = ["a", "b", "a", "c"].map(|title| f.personal(title, &["1"]));
     assert!(f.store.accept(&batch).await.is_err(), "all or nothing");
@@ -209,7 +209,7 @@ async fn post_for_later(f: &Fixture) -> Uuid {
     post(f, later).await
 }
 
-/// What is told of a message and an employee, with the hours passed since noon.
+/// The story of a message and an employee, with the hours since noon.
 pub(super) async fn story(f: &Fixture, id: Uuid, personnel_no: &str) -> Vec<String> {
     let told = f.store.explain(f.client_no, None, id, personnel_no, Lang::En).await;
     let lines = told.unwrap().story.into_iter();
@@ -284,8 +284,8 @@ async fn a_block_is_told_with_the_grants_of_then() {
         told[1..],
         [
             "0h it was for all who held a grant for the topic boiler",
-            "0h he was blocked then",
-            "0h a grant to the group smena-a would have given him the topic boiler"
+            "0h they were blocked then",
+            "0h a grant to the group smena-a would have given them the topic boiler"
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! Opening, what a connection sees, instances, the clock, the end.
+//! Opening, what a connection sees, instances, the clock, closing.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,7 @@ async fn a_database_is_migrated_once_and_found_again() {
     let is_server = url.starts_with("postgres");
     let engine = if is_server { Engine::Postgres } else { Engine::Sqlite };
     assert_eq!((store.engine(), store.is_shared()), (engine, is_server));
-    // A file belongs to one process; a server is there for many.
+    // A file belongs to one process; a server is shared.
     match Store::open_at(&place, clock.clone()).await {
         Ok(another) => assert!(another.is_shared()),
         Err(Error::Held { .. }) => assert!(!is_server),
@@ -82,7 +82,7 @@ async fn a_database_of_the_old_form_is_refused_and_stays_as_it_was() {
     assert_eq!(files(folder.path()), before);
     let Place::File(file) = &place else { return };
 
-    // Nor is a log brought into it that was left behind.
+    // Nor is a leftover log applied to it.
     let mut writer = SqliteConnection::connect(&url).await.unwrap();
     writer.execute("create table client (id blob)").await.unwrap();
     let left = files(folder.path());
@@ -147,7 +147,7 @@ async fn instances_of_one_database_hear_each_other() {
     let f = Fixture::new().await;
     let others = f.store.others().await.unwrap();
     if !f.store.is_shared() {
-        // One process owns the file: nobody is there to hear.
+        // One process owns the file: there are no others.
         assert!(others.is_none());
         f.store.tell_others().await.unwrap();
         return;

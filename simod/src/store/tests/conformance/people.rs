@@ -125,7 +125,7 @@ async fn employees_are_added_changed_listed_by_name_and_come_back_under_their_ow
     assert_eq!(by_name(None).await, ["1 2 3", "1 2 3 0042", ""]);
     assert!(is_conflict(&f.store.edit_employee(client, "0042", &edit).await));
 
-    // A successor must not read what his predecessor got.
+    // A successor must not read their predecessor's messages.
     assert!(is_conflict(&f.store.add_employee(client, &peter).await));
     let back = f.store.add_employee(client, &new("0042", "яшин петр", &[])).await;
     assert_eq!(back.unwrap().archived_at, None);
@@ -191,7 +191,7 @@ async fn an_import_changes_only_what_differs_and_says_what() {
     let back = import(false).await;
     assert_eq!(back.changes, [change(4, "9", "update", &[("archived", "true", "false")])]);
     assert_eq!(f.store.employee(client, "9").await.unwrap().archived_at, None);
-    // Whoever is added next is somebody else to every message.
+    // The next new employee has no part in any earlier message.
     f.store.add_employee(client, &new("10", "Последний", &[])).await.unwrap();
     assert_eq!(f.rows("select count(distinct no) from employee").await, ["5"]);
 }

@@ -1,4 +1,4 @@
-//! Phones come by a code, change their way, and go; what they may read of their own.
+//! Phones pair with a code, change their way, and leave; what they may read.
 
 use simo_common::{
     api::{access::Named, invites::NewBatch},
@@ -54,7 +54,7 @@ async fn devices_are_listed_newest_first_and_say_why_they_went() {
     let f = Fixture::new().await;
     f.add_employees(1).await;
     let mut phones = Vec::new();
-    // Ids ascend with the milliseconds.
+    // Ids ascend by millisecond.
     for address in ["a", "b", "c"] {
         f.clock.set(f.clock.now() + MILLISECOND);
         phones.push(pair(&f, "4", Some(address)).await);
@@ -268,7 +268,7 @@ async fn phones_that_would_miss_the_next_alarm_are_listed_by_employee_with_every
     assert_eq!(words, expected, "{live}");
     assert_eq!(silent().await[2], "6:[NoDevice]");
 
-    // What it says, it says until it says otherwise.
+    // Its report holds until the next one.
     let device = async |phone: &super::Phone| {
         let device = f.store.device(client, phone.paired.device_id).await.unwrap();
         (device.notifications, device.seen_at)

@@ -1,4 +1,4 @@
-//! Claiming pushes and storing how they went.
+//! Claiming pushes and storing their results.
 
 use simo_common::{api::access::Payload, delivery::Reason, message::Priority};
 
@@ -94,7 +94,7 @@ async fn what_was_taken_while_it_was_canceled_or_denied_was_sent() {
     post(&f, f.personal("b", &["3"])).await;
     let claimed = claim_all(&f).await;
     assert_eq!(claimed.len(), 3);
-    // The answers wait for what is on its way, which ends meanwhile.
+    // The answers wait for pushes on their way, which end meanwhile.
     let cancels = f.store.cancel_message(f.client_no, None, canceled);
     let blocks = f.store.block_employee(f.client_no, "3");
     let sends = async {
@@ -117,7 +117,7 @@ async fn what_was_taken_while_it_was_canceled_or_denied_was_sent() {
     let counts = counts.unwrap();
     assert_eq!((counts.canceled, counts.too_late), (1, 1));
     assert_eq!(states(&f).await, ["1 canceled canceled", "2 sent -", "3 sent -"]);
-    // What had ended them is known as well.
+    // Their former outcome is kept as well.
     let outcomes = f.rows("select outcome from push where sent_at is not null").await;
     let ended = PushOutcome::Canceled.number().to_string();
     assert_eq!(outcomes, [ended.clone(), ended]);

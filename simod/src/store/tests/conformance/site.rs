@@ -1,4 +1,5 @@
-//! A site, applied: what there is is what it says, twice changes nothing, and what is exported brings back the same.
+//! Applies a site: the stored state becomes what it says, applying twice changes nothing, and an export restores the
+//! same.
 
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ async fn apply(store: &Store, site: &Arc<Site>, reach: Reach) -> Result<AppliedS
     Ok(applied)
 }
 
-/// A client with everything that a site can say of one.
+/// A client with everything that a site can contain.
 fn whole() -> Arc<Site> {
     site(json!({
         "owners": ["boss"],
@@ -105,7 +106,7 @@ async fn a_plan_counts_only_while_nothing_has_changed() {
     let refused = f.store.apply_site(wanted.clone(), OWNER, &plan.revision).await;
     assert!(matches!(refused, Err(Error::ChangedMeanwhile)), "{refused:?}");
     assert!(is_missing(&f.store.topic(f.client_no, "payroll").await, "topic"));
-    // What happens at one client is nothing to the plan of another.
+    // Changes at one client do not affect another one's plan.
     f.store.apply_site(elsewhere, OWNER, &other.revision).await.unwrap();
     apply(&f.store, &wanted, OWNER).await.unwrap();
     assert!(f.store.topic(f.client_no, "payroll").await.is_ok());
@@ -198,7 +199,7 @@ impl Dice {
     }
 }
 
-/// A site without mistakes: lists are whole, so that they name all that is referred to.
+/// A site without mistakes: lists are complete, so that they name everything referred to.
 fn any_site(dice: &mut Dice) -> Arc<Site> {
     let slugs = dice.picks(&["a", "b", "c"]);
     let numbers = dice.picks(&["001", "1", "№7"]);
@@ -331,7 +332,7 @@ async fn a_token_whose_time_has_passed_is_no_mistake_where_it_was() {
     let said = exported.clients["zavod"].acs.as_ref().unwrap()[0].tokens.as_ref();
     assert_eq!(said.map(Vec::len), Some(1));
 
-    // Never was.
+    // It never existed.
     let others = tokens(&[("other", end), ("brief", later), ("brief", NOON), ("brief", end)]);
     assert_eq!(
         invalid(f.store.plan_site(others, PRUNE).await),

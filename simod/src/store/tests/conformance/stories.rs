@@ -1,4 +1,4 @@
-//! What a story has told of a moment it tells for good, whatever becomes of the people, groups, grants, topics and phones.
+//! What a story has told of a moment never changes, whatever happens to the people, groups, grants, topics and phones.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -33,9 +33,9 @@ const GROUPS: [&str; 2] = ["smena-a", "ceh-1"];
 enum Event {
     Post(Target, bool),
     Cancel(usize),
-    /// What goes on its way now is on it until something is said of it.
+    /// Pushes sent now stay under way until their result is stored.
     Claim,
-    /// Something is said of it: now, or soon after it went and stored now.
+    /// A result is stored: of now, or of soon after sending but stored now.
     Send(u8, bool),
     Report(usize, usize, u8),
     Pass(u8),
@@ -115,7 +115,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// What the stories tell of moments, by message, person and language.
+/// What the stories say of moments, by message, person and language.
 type Told = BTreeMap<(Uuid, &'static str, bool), Vec<String>>;
 
 struct Course {
@@ -154,11 +154,11 @@ impl Course {
         incoming.draft.topic = (on_topic || is_for_holders).then(|| "boiler".to_owned());
         incoming.draft.allow_empty = true;
         let answer = self.f.store.accept(&[incoming]).await.unwrap().pop().unwrap().answer;
-        // The topic or a group may be in the archive.
+        // The topic or a group may be archived.
         self.messages.extend(answer.ok().map(|posted| posted.id));
     }
 
-    /// What cannot be, as that somebody is removed twice, is refused: then nothing happens.
+    /// Impossible events, such as a second removal, are refused: then nothing happens.
     async fn go(&mut self, event: &Event, number: usize) {
         let (store, client) = (&self.f.store, self.f.client_no);
         match event {
@@ -331,7 +331,7 @@ impl Course {
 async fn what_was_told_stays(events: &[Event]) {
     let mut course = Course::new().await;
     for (number, event) in events.iter().enumerate() {
-        // Nothing happens at the same time: a phone's name is known by when it got it.
+        // Nothing happens at the same time: a phone's name is found by the time it got it.
         course.f.clock.set(course.f.clock.now() + 1);
         course.go(event, number).await;
         course.check().await;

@@ -1,4 +1,4 @@
-//! What streams owe their phones, and the receipts that phones send back.
+//! What streams owe their phones, and receipts from phones.
 
 use simo_common::{api::device::Receipt, lang::Lang, receipt::ReceiptKind, time::from_us};
 use uuid::Uuid;
@@ -20,7 +20,6 @@ fn stream_of(phone: &Phone) -> StreamPhone {
     }
 }
 
-/// The number of a message.
 async fn number(f: &Fixture, id: Uuid) -> MessageNo {
     let no = f.rows(&format!("select no from message where id = x'{}'", id.simple())).await;
     MessageNo(no[0].parse().unwrap())
@@ -135,7 +134,7 @@ async fn pushes_of_streams_are_closed_when_their_message_is_over() {
     assert!(open.is_empty());
 }
 
-/// What a provider took late from somebody who was blocked meanwhile goes on by streams when he is unblocked.
+/// A push accepted late, of an employee blocked meanwhile, continues by stream when they are unblocked.
 #[tokio::test]
 async fn what_was_taken_late_from_somebody_blocked_goes_on_by_streams() {
     let f = Fixture::new().await;

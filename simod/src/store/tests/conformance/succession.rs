@@ -66,7 +66,7 @@ async fn a_successor_reads_nothing_of_his_predecessors() {
         "history finds both, each by his own name"
     );
 
-    // What was scheduled for his predecessor is not his either.
+    // Messages scheduled for the predecessor are not the successor's either.
     f.clock.set(f.clock.now() + HOUR_US + SECOND);
     f.store.release_due().await.unwrap();
     let own = f.store.own_messages(&phone, None, 10).await.unwrap();
@@ -106,7 +106,7 @@ async fn an_import_passes_numbers_on_and_twice_on_one_day_is_told_apart() {
     );
     assert_eq!(f.rows("select count(*) from device where retired_at is null").await, ["1"]);
     assert_eq!(f.rows("select count(distinct no) from employee").await, ["7"]);
-    // Nobody has this number: it is simply given.
+    // The number is unused: it is simply given.
     let made = f.store.succeed_employee(f.client_no, &new("77", "Первый")).await;
     assert_eq!(made.unwrap().personnel_no, "77");
 }

@@ -1,4 +1,4 @@
-//! What is kept of a message's deliveries is what counting finds, whatever happens to them.
+//! The stored sums of a message's deliveries equal their count, whatever happens.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ struct Course {
 impl Course {
     async fn post(&mut self, incoming: crate::store::Incoming) {
         let answer = self.f.store.accept(&[incoming]).await.unwrap().pop().unwrap().answer;
-        // Whoever is blocked or gone is nobody to post to.
+        // Blocked or archived people cannot be posted to.
         self.messages.extend(answer.ok().map(|posted| posted.id));
     }
 
@@ -131,7 +131,7 @@ impl Course {
                     self.f.store.cancel_message(client_no, None, *id).await.unwrap();
                 }
             }
-            // Who is removed already cannot be blocked.
+            // An archived employee cannot be blocked.
             Event::Block(no) => drop(self.f.store.block_employee(client_no, &no.to_string()).await),
             Event::Unblock(no) => drop(self.f.store.unblock_employee(client_no, &no.to_string()).await),
             Event::Remove(no) => drop(self.f.store.remove_employee(client_no, &no.to_string()).await),
@@ -176,7 +176,7 @@ impl Course {
                 .await;
             let newest: i64 = newest[0].parse().unwrap();
             let changed = message.changed_at.map_or(0, jiff::Timestamp::as_microsecond);
-            // What was given back has no time any more, but it has changed.
+            // A delivery given back has no time any more, but it has changed.
             assert!(changed >= newest, "{changed} {newest}");
         }
     }

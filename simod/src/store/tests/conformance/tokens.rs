@@ -1,4 +1,4 @@
-//! What an ACS may do with a token, how it hands over, and when it was used.
+//! What an ACS may do with a token, how it is rotated, and when it was used.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ async fn issue(f: &Fixture, limits: TokenLimits) -> IssuedToken {
     f.store.issue_token(holder, &terms).await.unwrap()
 }
 
-/// What becomes of a message with a token, from an address.
+/// The result of a message with a token, from an address.
 async fn post(
     f: &Fixture,
     issued: &IssuedToken,
@@ -62,7 +62,7 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
         matches!(&refused, Some(Refusal::WrongTopic { topic, allowed }) if topic == "boiler" && allowed.len() == 2),
         "{refused:?}"
     );
-    // Whom it names is nobody's topic: that is what `personal` is about.
+    // A personal message has no topic, which `personal` allows.
     let personal = f.personal("x", &["1"]);
     assert_eq!(post(&f, &limited, Some("10.1.2.3"), personal).await, None);
     let held = f.store.token_holder(&token::hash(&limited.token)).await.unwrap();
@@ -80,7 +80,7 @@ async fn the_transaction_that_stores_a_message_looks_at_the_limits_of_its_token(
         (vec![Scope::Send], "kotly payroll".to_owned(), vec!["10.0.0.0/8".to_owned()], Some(600), true)
     );
     assert!(shown.fit);
-    // One of which only one thing is said is known as well.
+    // A token with only one limit is listed as well.
     for said in [
         OnSight { rate_limit_as_503: true, ..OnSight::default() },
         OnSight { fit: true, ..OnSight::default() },
@@ -105,7 +105,7 @@ async fn with_a_grace_the_old_token_works_until_it_is_over() {
     assert!(is_conflict(&f.store.rotate_token(None, old.id, 3_600).await), "it has a successor");
     f.clock.set(NOON + HOUR);
     assert!(!lets_in(&f, &old).await && lets_in(&f, &new).await);
-    // What expires earlier is not kept alive.
+    // A token that expires earlier is not extended.
     let holder = TokenFor::Acs { client_no: f.client_no, name: "scada" };
     let terms = TokenTerms { expires_at: Some(NOON + 2 * HOUR), ..TokenTerms::default() };
     let short = f.store.issue_token(holder, &terms).await.unwrap();
@@ -130,7 +130,7 @@ async fn the_last_use_is_written_down_now_and_then() {
     assert!(f.store.write_uses().await.unwrap());
     let expected = (Some(from_us(NOON + HOUR)), Some("10.0.0.2".to_owned()));
     assert_eq!(used(token.id).await, expected);
-    // Another instance whose clock is behind takes nothing back.
+    // Another instance whose clock is behind does not move it back.
     f.clock.set(NOON);
     f.store.note_use(token::hash(&token.token), None);
     f.store.write_uses().await.unwrap();

@@ -1,4 +1,4 @@
-//! Topics, their grants, and whom they let in.
+//! Topics, their grants and grantees.
 
 use simo_common::{
     api::access::{EditTopic, Grantee, NewTopic, Topic},

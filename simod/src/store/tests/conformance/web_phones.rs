@@ -1,4 +1,4 @@
-//! What the web app adds: a look at a code, pairing again, a person's own phones and messages, and what moved of them.
+//! What the web app adds: previewing a code, pairing again, a person's own phones and messages, and their changes.
 
 use simo_common::{
     api::{access::ClientSpec, device::Receipt},
@@ -39,7 +39,7 @@ async fn pair_browser(f: &Fixture, client_no: ClientNo, personnel_no: &str, way:
     new
 }
 
-/// Who has it: client, employee and keys.
+/// Its devices: client, employee and keys.
 async fn subscribers(f: &Fixture, endpoint: &str) -> Vec<String> {
     f.rows(&format!(
         "select client_no || ' ' || employee_no || ' ' || address from device

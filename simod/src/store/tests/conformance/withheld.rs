@@ -1,4 +1,4 @@
-//! What a block withholds and gives back, and what waits for a phone.
+//! What a block withholds and gives back, and deliveries waiting for a phone.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +22,8 @@ use crate::{
     store::{DeviceEffect, Incoming, PushResult, Skip, Stride},
 };
 
-const WITHHELD: &str = "he was blocked: from then on it was withheld";
-const GOES_ON: &str = "he was unblocked: it is not withheld any more";
+const WITHHELD: &str = "they were blocked: from then on it was withheld";
+const GOES_ON: &str = "they were unblocked: it is not withheld any more";
 
 async fn expand(f: &Fixture) {
     let mut stride = Stride::default();
@@ -50,19 +50,19 @@ fn critical(incoming: Incoming) -> Incoming {
     critical
 }
 
-/// What is told after why he is a recipient.
+/// The rest of a story after why they are a recipient.
 async fn then(f: &Fixture, id: Uuid, personnel_no: &str) -> Vec<String> {
     let told = story(f, id, personnel_no).await;
     let why_he = [
         "0h the ACS 1c posted the message without a topic, priority normal",
-        "0h it was addressed to him by his personnel number",
+        "0h it was addressed to them by their personnel number",
         "0h a message without a topic needs no grant",
     ];
     assert_eq!(told[..3], why_he);
     told[3..].to_vec()
 }
 
-/// The sums of every message are what counting says.
+/// The sums of every message equal the count.
 async fn sums_are_right(f: &Fixture) {
     while f.store.add_up_sums().await.unwrap() {}
     let mut counted: BTreeMap<Uuid, BTreeMap<&str, u64>> = BTreeMap::new();
@@ -91,7 +91,7 @@ async fn who_had_no_phone_and_was_archived_later_was_a_recipient_then() {
         f.store.remove_employee(f.client_no, personnel_no).await.unwrap();
     }
     assert_eq!(states(&f).await, ["1 denied archived", "4 denied archived"]);
-    assert_eq!(then(&f, id, "4").await, ["0h he had no device then", "1h it was stopped: is archived"]);
+    assert_eq!(then(&f, id, "4").await, ["0h they had no device then", "1h it was stopped: is archived"]);
     let with_phone = then(&f, id, "1").await;
     let push = "1h the push to the device phone was stopped: the device was removed";
     assert_eq!(with_phone, [push, "1h it was stopped: is archived"]);
@@ -109,7 +109,7 @@ async fn who_is_blocked_later_was_a_recipient_then() {
     }
     assert_eq!(states(&f).await, ["1 denied blocked", "4 denied blocked"]);
     let withheld = format!("1h {WITHHELD}");
-    assert_eq!(then(&f, id, "4").await, ["0h he had no device then", &withheld]);
+    assert_eq!(then(&f, id, "4").await, ["0h they had no device then", &withheld]);
     assert_eq!(then(&f, id, "1").await, [withheld]);
 }
 
@@ -163,7 +163,7 @@ async fn a_block_that_lasts_a_second_takes_nothing_away() {
     }
     let denied = deliveries(&f, "state:denied").await;
     assert_eq!(denied.iter().map(|row| row.message_id).collect::<Vec<_>>(), [late], "it never was for him");
-    assert_eq!(story(&f, late, "1").await[2], "0h he was kept out: is blocked");
+    assert_eq!(story(&f, late, "1").await[2], "0h they were kept out: is blocked");
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn removing_somebody_who_is_blocked_denies_for_good() {
     assert_eq!(states(&f).await, ["1 denied blocked"]);
     assert!(claim_all(&f).await.is_empty());
     let told = then(&f, id, "1").await;
-    assert_eq!(told.last().unwrap(), "1h he was archived: what was withheld will not come any more");
+    assert_eq!(told.last().unwrap(), "1h they were archived: what was withheld will not come any more");
 }
 
 async fn pair_blocked_is_refused(f: &Fixture) {
@@ -276,7 +276,7 @@ async fn a_phone_that_went_while_its_owner_was_blocked_gets_nothing_back() {
     }
     assert_eq!(states(&f).await, ["1 queued -", "4 queued no_device"]);
     let told = then(&f, id, "4").await;
-    assert!(told.last().unwrap().starts_with("he has no device any more"), "{told:?}");
+    assert!(told.last().unwrap().starts_with("they have no device any more"), "{told:?}");
     let pushes = claim_all(&f).await;
     let addresses: Vec<_> = pushes.iter().map(|push| push.address.as_str()).collect();
     assert_eq!(addresses, ["address-1"]);
@@ -315,12 +315,12 @@ async fn who_is_blocked_while_a_large_audience_waits_gets_it_afterwards() {
     addresses.sort_unstable();
     assert_eq!(addresses, ["address-1", "address-2"]);
     assert_eq!(then(&f, id, "2").await[..2], [format!("1h {WITHHELD}"), format!("1h {GOES_ON}")]);
-    // He was blocked when it was accepted.
-    assert_eq!(story(&f, id, "3").await[2], "0h he was kept out: is blocked");
+    // They were blocked when it was accepted.
+    assert_eq!(story(&f, id, "3").await[2], "0h they were kept out: is blocked");
     sums_are_right(&f).await;
 }
 
-/// As a block leaves things whose first transaction and one step were done: of two messages one is denied.
+/// The state after a block's first transaction and one step: of two messages one is denied.
 async fn cut_short() -> Fixture {
     let f = Fixture::new().await;
     post(&f, f.personal("a", &["1"])).await;
@@ -353,7 +353,7 @@ async fn a_block_that_was_cut_short_is_finished() {
 #[tokio::test]
 async fn a_block_that_was_cut_short_is_lifted_as_a_whole() {
     let f = cut_short().await;
-    // Until its steps are done, claims look at the block.
+    // Until its steps are done, claims check the block.
     let pushes = claim_all(&f).await;
     assert_eq!(pushes.iter().map(|push| push.skip).collect::<Vec<_>>(), [Some(Skip::Blocked)]);
     f.store.finish(&[finished(&pushes[0], PushResult::Skipped(Skip::Blocked))]).await.unwrap();
@@ -382,7 +382,7 @@ async fn an_unblocking_that_was_cut_short_is_finished_or_undone_by_a_block() {
     assert_eq!(claim_all(&f).await.len(), 2);
 }
 
-/// The employees for whom something waits because they have no phone.
+/// The employees with deliveries that wait because they have no phone.
 async fn lacking(f: &Fixture) -> Vec<String> {
     let found = deliveries(f, "state:queued reason:no_device").await;
     found.into_iter().map(|row| row.personnel_no).collect()
@@ -448,7 +448,7 @@ async fn a_push_that_is_withheld_outlives_one_that_fails() {
     let other = pair(&f, "1", Some("other")).await;
     post(&f, f.personal("a", &["1"])).await;
     let pushes = claim_all(&f).await;
-    // The block is committed, its steps are still to come.
+    // The block is committed, its steps are not done yet.
     f.execute(&format!("update employee set blocked_at = {NOON} where no = 1")).await;
     let failed =
         PushResult::Failed { reason: Reason::Rejected, answer: "400".to_owned(), device: DeviceEffect::None };
@@ -496,7 +496,7 @@ async fn whether_he_had_a_phone_does_not_go_by_the_clock() {
     pair(&f, "4", Some("first")).await;
     let phone = f.rows("select no from device where employee_no = 1").await.remove(0);
     f.execute(&format!("update device set retired_at = {} where no = {phone}", NOON - HOUR)).await;
-    let had_none = "0h he had no device then".to_owned();
+    let had_none = "0h they had no device then".to_owned();
     assert!(!then(&f, id, "1").await.contains(&had_none));
     assert!(then(&f, id, "4").await.contains(&had_none));
 }

@@ -1,10 +1,10 @@
-//! Tokens that one instance rotates, or makes of a code, while another one changes whom they let in.
+//! Tokens that one instance rotates, or issues for a code, while another one changes their holder.
 
 use simo_common::{api::access::NewOperator, people::Role, token};
 
 use super::*;
 
-/// What stops whoever revokes or rotates a token, after he has looked at it.
+/// Stops a revocation or rotation of a token after it has read the token.
 pub(super) const TOKENS: &str = "select no from token for update";
 
 const ALIVE: &str = "select count(*) from token where revoked_at is null";
@@ -13,7 +13,7 @@ pub(super) fn operator(name: &str, role: Role) -> NewOperator {
     NewOperator { name: name.to_owned(), role }
 }
 
-/// Issues an operator's token, the only one that there is then.
+/// Issues an operator's token, the only one at that time.
 pub(super) async fn only_token(plant: &Plant, name: &str) -> Uuid {
     plant.run("delete from token").await;
     let holder = TokenFor::Operator { within: None, name };
@@ -21,7 +21,7 @@ pub(super) async fn only_token(plant: &Plant, name: &str) -> Uuid {
     issued.unwrap().id
 }
 
-/// Otherwise it would let in again when the ACS comes back.
+/// Otherwise it would be valid again when the ACS is restored.
 #[tokio::test]
 async fn a_token_that_is_rotated_while_its_acs_is_archived_has_no_successor_that_lives() {
     let Some((plant, other)) = two().await else { return };
@@ -74,7 +74,7 @@ async fn a_token_that_is_rotated_while_its_owner_becomes_a_clients_operator_is_t
     assert_eq!((plant.number(ALIVE).await, plant.number(owners).await), (Some(1), Some(0)));
 }
 
-/// A machine that comes with this code.
+/// A machine that logs in with this code.
 fn machine(code: &str) -> NewSession {
     NewSession {
         code_hash: token::hash(&token::normalize_code(code)),

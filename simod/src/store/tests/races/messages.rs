@@ -1,4 +1,4 @@
-//! Messages that are taken in, expanded and canceled by one instance while another one changes what they go by.
+//! Messages that one instance accepts, expands and cancels while another one changes what they depend on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,10 +10,10 @@ use crate::{
     store::{DeviceNo, EmployeeNo, tests::posted},
 };
 
-/// What stops whoever has stored all of a message but its event.
+/// Stops an acceptance that has stored everything of a message but its event.
 const EVENTS: &str = "lock table event in share mode";
 
-/// Two instances; `None` where there can be none.
+/// Two instances; `None` on SQLite.
 async fn instances() -> Option<(Fixture, Store, Store)> {
     let f = Fixture::new().await;
     if !f.store.is_shared() {
@@ -43,7 +43,7 @@ fn stream() -> Way {
 
 const OPEN_CHANNELS: &str = "select distinct channel from push where done_at is null";
 
-/// The change waits, and takes along the push that was made the old way.
+/// The change waits, and then moves the push that was made the old way.
 #[tokio::test]
 async fn a_push_that_is_made_while_its_phone_changes_its_way_goes_the_new_way() {
     let Some((f, one, other)) = instances().await else {
@@ -80,7 +80,7 @@ async fn a_message_that_comes_while_a_phone_changes_its_way_goes_the_new_way() {
     assert_eq!(f.rows(OPEN_CHANNELS).await, [ChannelKind::Stream.number().to_string()]);
 }
 
-/// The cancelation waits, and closes the deliveries that the step has made.
+/// The cancel waits, and closes the deliveries that the step has made.
 #[tokio::test]
 async fn a_message_that_is_expanded_while_it_is_canceled_leaves_no_delivery_waiting() {
     let Some((f, one, other)) = instances().await else {
@@ -105,7 +105,7 @@ async fn a_message_that_is_expanded_while_it_is_canceled_leaves_no_delivery_wait
     assert_eq!(f.rows("select distinct outcome from push").await, canceled, "of those who have a phone");
 }
 
-/// The batch is tried again without what it lost; what else it brings still fits into the request's budget.
+/// The batch is retried without the items that lost; the rest still fits into the request's budget.
 #[tokio::test]
 async fn a_batch_that_lost_a_race_is_charged_once() {
     let Some((f, one, other)) = instances().await else {

@@ -1,4 +1,4 @@
-//! What is made of people and their clients by two instances at once.
+//! Two instances creating and changing people and their clients at once.
 
 use futures_util::future::BoxFuture;
 use simo_common::{
@@ -41,7 +41,7 @@ async fn whoever_pairs_while_he_is_archived_keeps_no_device() {
     assert_eq!(plant.number(tokens).await, Some(0));
 }
 
-/// A topic is not left with a recipient who is in the archive, whoever comes first.
+/// A topic never keeps an archived recipient, whichever comes first.
 #[tokio::test]
 async fn whom_a_topic_is_given_to_while_he_is_archived_is_either_refused_or_kept() {
     let Some((plant, other)) = two().await else { return };
@@ -88,7 +88,7 @@ async fn whom_a_topic_is_given_to_while_he_is_archived_is_either_refused_or_kept
     }
 }
 
-/// Both wait for a third one that makes the same and gives up; then only one of them succeeds.
+/// Both wait for a third transaction that creates the same and rolls back; then only one of them succeeds.
 #[tokio::test]
 async fn what_two_instances_make_at_once_is_made_once_and_the_other_one_is_told_that_it_is_there() {
     let Some((plant, other)) = two().await else { return };
@@ -151,7 +151,7 @@ fn same() -> Named {
     Named { slug: "same".to_owned(), name: None }
 }
 
-/// Neither sees the other's name before it is there: the second one may come back, and is told then.
+/// Neither sees the other's name before it is committed: the second one is told to retry, and gets the conflict then.
 #[tokio::test]
 async fn of_two_operators_who_are_given_one_name_the_second_one_is_told_to_come_back() {
     let Some((plant, other)) = two().await else { return };

@@ -1,24 +1,23 @@
-//! The named queries, and what stands for `{…}` in them.
+//! The named queries, and the values for `{…}` in them.
 
 use simo_common::api::history::Sort;
 
-/// A query with a name, in each of its forms.
+/// A named query in each of its forms.
 pub(crate) struct Named {
-    /// What it is called in the table.
+    /// Its name in the table.
     pub(crate) name: &'static str,
-    /// Its forms, which are asked in turn.
+    /// Its forms, asked in turn.
     pub(crate) forms: Vec<Form>,
 }
 
-/// A query with gaps, and its order.
+/// A query with placeholders, and its order.
 pub(crate) struct Form {
-    /// In which order.
     pub(crate) sort: Sort,
     text: &'static str,
 }
 
 impl Form {
-    /// Its text with the gaps filled by `values`, pairs of a name and what stands for it.
+    /// Its text with the placeholders replaced by `values`, pairs of a name and a value.
     pub(crate) fn fill(&self, values: &[(&str, String)]) -> String {
         values
             .iter()
@@ -26,7 +25,7 @@ impl Form {
     }
 }
 
-/// All of them, in their order.
+/// All of them, in the file's order.
 pub(crate) fn all() -> Vec<Named> {
     let mut all: Vec<Named> = Vec::new();
     for line in include_str!("named.txt").lines().filter(|line| !line.starts_with('#')) {

@@ -1,5 +1,5 @@
 //! Three clients with a history: messages to crews and shifts, receipts, dead phones, blocked people, canceled and
-//! expired messages. Everything comes about as it does in a plant, through the API.
+//! expired messages. All of it is made through the API, as in a plant.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -25,14 +25,14 @@ use uuid::Uuid;
 
 use crate::site;
 
-/// How a client is made.
+/// The properties of a client.
 pub(crate) struct Shape {
     pub(crate) slug: &'static str,
-    /// Its part of all deliveries.
+    /// Its share of all deliveries.
     share: f64,
-    /// Employees at a million deliveries of all clients.
+    /// Employees per million deliveries of all clients.
     employees: usize,
-    /// The word that two messages in five contain here, and none elsewhere.
+    /// A word that two messages in five of this client contain, and none of the others'.
     word: &'static str,
 }
 
@@ -43,10 +43,10 @@ pub(crate) const SHAPES: [Shape; 3] = [
     Shape { slug: "harbour", share: 0.05, employees: 300, word: "кран" },
 ];
 
-/// Topics and their weights; the rest of a hundred messages are personal.
+/// Topics and their weights out of a hundred messages; the rest are personal.
 const TOPICS: [(&str, u32); 5] =
     [("boiler", 30), ("conveyor", 20), ("payroll", 12), ("safety", 6), ("canteen", 4)];
-/// One message in so many is about this topic instead.
+/// One message in this many is about this topic instead.
 const FIRE: (&str, u32) = ("fire", 2_000);
 const SHIFTS: [&str; 4] = ["shift-a", "shift-b", "shift-c", "shift-d"];
 const SURNAMES: [&str; 20] = [
@@ -91,12 +91,12 @@ const THINGS: [&str; 16] = [
     "муфта",
     "теплообменник",
 ];
-/// Messages of one request: three clients' together stay below the thousand deliveries that one transaction makes, so that
-/// few are left to be handed out later.
+/// Messages per request: those of three clients together stay below the thousand deliveries that one transaction makes, so
+/// that few are expanded later.
 const BATCH: usize = 25;
-/// Seconds until a message expires that is of use only now.
+/// Seconds until a short-lived message expires.
 const SHORT: i64 = 60;
-/// How long anything may take to settle.
+/// The longest time to settle.
 const PATIENCE: Duration = Duration::from_mins(15);
 
 /// A client with its history.
@@ -106,14 +106,14 @@ pub(crate) struct Site {
     employees: usize,
     crews: usize,
     phones: Vec<Phone>,
-    /// The last message to a whole shift, which takes longest to be handed out.
+    /// The last message to a whole shift, which takes longest to expand.
     last_wide: Option<Uuid>,
-    /// The last message that soon expires.
+    /// The last short-lived message.
     last_short: Option<Uuid>,
 }
 
 impl Site {
-    /// Its employees, groups, topics and phones.
+    /// Creates its employees, groups, topics and phones.
     pub(crate) async fn new(simod: &Simod, shape: &'static Shape, deliveries: u64) -> Self {
         let employees = (shape.employees as u64 * deliveries / 1_000_000).max(100) as usize;
         let plant = Plant::new(simod, shape.slug).await;
@@ -153,7 +153,7 @@ impl Site {
                     let address = format!("{}-{no}", shape.slug);
                     plant.fcm_phone(simod, &no, &address).await;
                 }
-                // Dismissed: what his crew gets is denied to him.
+                // Dismissed: denied what their crew gets.
                 9 if number % 3 == 0 => {
                     plant.admin.block_employee(&no).await.expect("he can be blocked");
                 }
@@ -163,7 +163,7 @@ impl Site {
         Self { shape, plant, employees: rows.len(), crews, phones, last_wide: None, last_short: None }
     }
 
-    /// What stands for the gaps of a query, the n-th time that it is asked; times lie between `first` and `last`.
+    /// Values for the placeholders of a query asked for the n-th time; times lie between `first` and `last`.
     pub(crate) fn values(&self, number: usize, first: i64, last: i64) -> Vec<(&'static str, String)> {
         let window = (last - first) / 20;
         let from = first + window * (number as i64 * 7 % 20);
@@ -178,7 +178,7 @@ impl Site {
         ]
     }
 
-    /// Posts until its part of all deliveries is there; `posted` counts those of all clients.
+    /// Posts until its share of all deliveries is there; `posted` counts those of all clients.
     pub(crate) async fn post(&mut self, simod: &Simod, deliveries: u64, posted: &AtomicU64) {
         let part = (deliveries as f64 * self.shape.share) as u64;
         let mut dice = StdRng::seed_from_u64(part);
@@ -261,7 +261,7 @@ impl Site {
         }
     }
 
-    /// What its phones report of the messages that they have.
+    /// Sends receipts from its phones for the messages that they have.
     pub(crate) async fn report(&self) {
         let mut dice = StdRng::seed_from_u64(self.phones.len() as u64);
         for phone in &self.phones {
@@ -286,7 +286,7 @@ impl Site {
         }
     }
 
-    /// Waits until every delivery is there and has come to rest.
+    /// Waits until every delivery exists and no longer changes.
     pub(crate) async fn settled(&self) {
         let look = async |id: Uuid| self.plant.admin.message(id).await.expect("a message can be read");
         if let Some(id) = self.last_wide {
@@ -304,7 +304,7 @@ impl Site {
             })
             .await;
         }
-        // Whoever searches waits for the index.
+        // A search waits for the index.
         let list =
             ListQuery { query: Some(self.shape.word.to_owned()), limit: Some(1), ..ListQuery::default() };
         self.plant.admin.messages(&list).await.expect("words can be searched");

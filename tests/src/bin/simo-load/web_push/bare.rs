@@ -1,4 +1,4 @@
-//! The bare loop of web pushes, in a process of its own as simod is: it only encrypts with fresh keys and posts over HTTP/2.
+//! The bare loop of web pushes, in its own process as simod is: it only encrypts with fresh keys and posts over HTTP/2.
 
 use std::{fs, path::Path, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! The other senders of web pushes: the bare loop, and libraries that people use, fetched from their registries.
+//! The other senders of web pushes: the bare loop, and popular libraries, fetched from their registries.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,16 +10,16 @@ use simo_tests::programs;
 use super::Figures;
 use crate::drain::PUSHES;
 
-/// Pushes that a library sends: it is slower.
+/// Pushes for a library, which is slower.
 const FEWER: usize = 5_000;
 
-/// Another program that sends what the work describes.
+/// Another program that does the task.
 pub(super) struct Other {
     pub(super) name: &'static str,
-    /// How many times its rate simod must reach.
+    /// The ratio to its rate that simod must reach.
     pub(super) least: f64,
     pub(super) pushes: usize,
-    /// Or why it is not available here.
+    /// The command, or why it is not available here.
     pub(super) command: Result<Command, String>,
     pub(super) figures: Figures,
 }
@@ -40,7 +40,6 @@ impl Other {
     }
 }
 
-/// All of them.
 pub(super) fn all(directory: &Path, work: &Path) -> [Other; 3] {
     [
         Other::new("a bare loop", 0.7, PUSHES, work, Ok(bare())),

@@ -1,7 +1,7 @@
 //! Commits that the server does not answer, as when its synchronous standby is away.
 //!
-//! Each of them holds a connection of the server until the standby is back, also when ours was closed long ago: a server that
-//! waits for its standby looks at nothing else. So only few are tried.
+//! Each of them holds a connection of the server until the standby is back, even if ours was closed long ago: a server
+//! that waits for its standby ignores everything else. So only a few are tried.
 
 use std::{
     io,
@@ -24,44 +24,44 @@ use crate::store::Result;
 /// A commit that takes longer hangs.
 const HANGS: Duration = Duration::from_secs(1);
 
-/// How many more are tried while one hangs.
+/// How many more commits are tried while one hangs.
 const TRIALS: i64 = 2;
 
-/// How many transactions that may write have a connection at once, and how many of them are such that nobody waits for: these
-/// may wait for a lock that a commit holds which hangs.
+/// How many transactions that may write have a connection at once, and how many of them are background work: these may
+/// wait for a lock of a commit that hangs.
 pub(crate) const WRITERS: usize = 6;
 const PATIENT_WRITERS: usize = 3;
 
-/// For how long the server's answer holds that too many commits hang.
+/// How long the server's answer that too many commits hang is believed.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 
-/// What is known of the commits of this instance.
+/// The state of this instance's commits.
 #[derive(Debug)]
 pub(crate) struct Commits {
-    /// A commit's text names the instance, so that the server can be asked which of ours it still works on.
+    /// A commit's text names the instance, so that the server can be asked which of our commits it still works on.
     text: Arc<str>,
     /// A commit has hung, and the server has not yet reported that none is left.
     in_doubt: AtomicBool,
     writers: Arc<Semaphore>,
     patient_writers: Arc<Semaphore>,
-    /// One at a time asks the server, so that all whose commit was sent before are in its answer.
+    /// Only one at a time asks the server, so that its answer covers every commit sent before.
     turn: Arc<Semaphore>,
     /// When it last answered that too many hang.
     refused: Mutex<Option<Instant>>,
     hung: Arc<Notify>,
 }
 
-/// Leave to begin a transaction that may write.
+/// Permission to begin a transaction that may write.
 #[derive(Debug)]
 pub(crate) struct Pass {
     commits: Arc<Commits>,
-    /// Held by one of the few that are tried, until its commit hangs as well.
+    /// Held by one of the few commits that are tried, until it hangs as well.
     turn: Option<OwnedSemaphorePermit>,
     _permits: (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit),
 }
 
 impl Commits {
-    /// Those of an instance by this name, which consists of letters and digits.
+    /// Those of the instance with this name, which consists of letters and digits.
     pub(crate) fn new(instance: &str) -> Arc<Self> {
         Arc::new(Self {
             text: format!("commit /* simod {instance} */").into(),
@@ -74,12 +74,12 @@ impl Commits {
         })
     }
 
-    /// Waits for a permit, and while a commit hangs for its turn; `is_awaited`: somebody waits for it.
+    /// Waits for a permit and, while a commit hangs, for its turn; `is_awaited`: a request waits for it.
     ///
     /// # Errors
     /// At once when the server has just said that too many hang.
     pub(crate) async fn enter(self: &Arc<Self>, is_awaited: bool) -> Result<Pass> {
-        // First, or whoever waits for it would keep others from their turn.
+        // Taken first: waiting for it later would keep others from their turn.
         let patient = if is_awaited { None } else { Some(permit(&self.patient_writers).await?) };
         let turn = if self.in_doubt.load(Ordering::Relaxed) {
             self.refuse_if_too_many_hang()?;
@@ -104,12 +104,11 @@ impl Commits {
 }
 
 impl Pass {
-    /// What a commit is to say.
     pub(super) fn text(&self) -> Arc<str> {
         self.commits.text.clone()
     }
 
-    /// What to ask the server before anything is written: how many of our commits it works on.
+    /// The query to ask the server before anything is written: how many of our commits it works on.
     pub(super) fn question(&self) -> Option<String> {
         let text = &self.commits.text;
         self.turn.is_some().then(|| {
@@ -117,10 +116,10 @@ impl Pass {
         })
     }
 
-    /// Goes by the answer to the question.
+    /// Acts on the answer to the query.
     ///
     /// # Errors
-    /// When as many hang there as may be tried.
+    /// When as many commits hang as may be tried.
     pub(super) fn learn(&self, under_way: i64) -> Result<()> {
         if under_way == 0 {
             self.commits.in_doubt.store(false, Ordering::Relaxed);
@@ -132,7 +131,7 @@ impl Pass {
         Err(hanging())
     }
 
-    /// Others are careful from now on.
+    /// Makes later commits careful.
     pub(super) fn doubt(&self) {
         self.commits.in_doubt.store(true, Ordering::Relaxed);
     }

@@ -5,13 +5,13 @@ use std::time::Instant;
 use sqlx::postgres::PgDatabaseError;
 use tokio::sync::watch;
 
-/// When a connection last failed in a way that condemns all that are as old: after a fail-over behind one address they lead
-/// to a server that is gone, silent or read only, and each of them would have to find that out by itself.
+/// When a connection last failed in a way that condemns all others as old: after a fail-over behind one address they
+/// lead to a server that is gone, silent or read only, and each would have to find that out by itself.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(watch::Sender<Option<Instant>>);
 
 impl Faults {
-    /// Notes an error if it says that the connection is of no use any more. Returns whether it does.
+    /// Notes an error if it makes the connection unusable. Returns whether it does.
     pub(crate) fn note(&self, error: &sqlx::Error) -> bool {
         let is_fault = condemns(error);
         if is_fault {
@@ -20,20 +20,20 @@ impl Faults {
         is_fault
     }
 
-    /// Whether there was a fault since `made`: then no connection of that time is used any more.
+    /// Whether there was a fault since `made`: connections of that time are not used any more.
     pub(crate) fn condemn(&self, made: Instant) -> bool {
         self.0.borrow().is_some_and(|fault| fault >= made)
     }
 
-    /// Waits for a fault that condemns what was made then.
+    /// Waits for a fault that condemns connections made at that time.
     pub(crate) async fn condemned(&self, made: Instant) {
         let mut faults = self.0.subscribe();
-        // The sender is ours: it lives as long as we wait.
+        // We own the sender, which lives as long as we wait.
         let _fault = faults.wait_for(|fault| fault.is_some_and(|fault| fault >= made)).await;
     }
 }
 
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>: a lost connection, a server that only reads, one that
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>: a lost connection, a server that is read only,
 /// shuts down, has crashed or is still starting.
 fn condemns(error: &sqlx::Error) -> bool {
     match error {

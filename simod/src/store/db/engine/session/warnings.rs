@@ -1,9 +1,9 @@
 //! Warnings that a server sends before its answer.
 //!
-//! A server whose wait for a synchronous standby is canceled answers the commit with success, and warns that it may be lost.
-//! sqlx has no way to ask for warnings: it makes log events of them, which are listened to here while its answer is awaited,
-//! whatever simod itself logs. An event bears the severity and the server's words, which may be in any language; the code is
-//! not in it.
+//! A server whose wait for a synchronous standby is canceled answers the commit with success, and warns that it may be
+//! lost. sqlx gives no access to warnings: it logs them, and these log events are captured here while its answer is
+//! awaited, whatever simod itself logs. An event has the severity and the server's text, which may be in any language,
+//! but not the code.
 
 use std::{cell::RefCell, fmt, future::poll_fn, pin::pin, sync::LazyLock};
 
@@ -14,17 +14,17 @@ use tracing::{
     span,
 };
 
-/// Under which name sqlx logs what the server sends.
+/// The log target under which sqlx logs the server's notices.
 const NOTICES: &str = "sqlx::postgres::notice";
 
-/// Made once: each new one makes every place that logs be looked at anew.
+/// Made once: each new dispatcher makes every logging call site be evaluated anew.
 static LISTENER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Listener));
 
 thread_local! {
     static HEARD: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// What the server answers, and the last warning that it has sent with it.
+/// The server's answer, and the last warning sent with it.
 pub(crate) async fn with_warning<T>(answer: impl Future<Output = T>) -> (T, Option<String>) {
     let mut answer = pin!(answer);
     let mut warning = None;
@@ -40,7 +40,7 @@ pub(crate) async fn with_warning<T>(answer: impl Future<Output = T>) -> (T, Opti
     (answer, warning)
 }
 
-/// Hears nothing but warnings, and whatever is worse.
+/// Receives warnings and errors only.
 struct Listener;
 
 impl Subscriber for Listener {

@@ -1,4 +1,4 @@
-//! For tests: how the engine goes about each statement that runs meanwhile.
+//! For tests: records the query plans of the statements that run meanwhile.
 
 use std::{cell::RefCell, collections::BTreeSet, sync::Mutex};
 
@@ -9,7 +9,7 @@ use super::{
     Conn, Query, query,
 };
 
-/// What may be looked through: rows that are given, those around or within some group, and a row per client.
+/// Tables that may be scanned: given rows, those around or within some group, and a row per client.
 const FEW: [&str; 7] =
     ["VALUES CLAUSE", "CONSTANT ROW", "(subquery", "VIRTUAL TABLE", "around", "within", "audit_head"];
 
@@ -18,11 +18,11 @@ const LOOKS_ALONG_KEYS: [&str; 3] = ["select", "update", "delete"];
 static LOOKED_AT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 tokio::task_local! {
-    /// The plans so far; none are wanted elsewhere.
+    /// The plans so far; not recorded elsewhere.
     static PLANS: RefCell<Vec<Vec<String>>>;
 }
 
-/// Does `work`; returns the plans of the statements that it read many rows with, line by line.
+/// Runs `work`; returns the plans of the statements that read many rows, line by line.
 pub(crate) async fn watch(work: impl Future<Output = ()>) -> Vec<Vec<String>> {
     let watched = async {
         work.await;
@@ -31,7 +31,7 @@ pub(crate) async fn watch(work: impl Future<Output = ()>) -> Vec<Vec<String>> {
     PLANS.scope(RefCell::default(), watched).await
 }
 
-/// Refuses scans of a statement over rows, and walks of any.
+/// Refuses scans in statements over rows, and walks in any.
 pub(super) async fn look_at(query: &Query<'_>, conn: &mut Conn) -> sqlx::Result<()> {
     let Conn::Sqlite(held) = conn else { return Ok(()) };
     match query.text_for(Engine::Sqlite, &query.text) {
@@ -43,7 +43,7 @@ pub(super) async fn look_at(query: &Query<'_>, conn: &mut Conn) -> sqlx::Result<
     }
 }
 
-/// Whatever SQLite believes of the tables, it does not walk along all deliveries or pushes of a client.
+/// Whatever SQLite assumes about the tables, it must not walk all deliveries or pushes of a client.
 async fn refuse_walks(held: &mut Held, text: &str) -> sqlx::Result<()> {
     for step in plan(held, text).await? {
         let walks = step.ends_with("PRIMARY KEY (client_no=?)")
@@ -53,7 +53,7 @@ async fn refuse_walks(held: &mut Held, text: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// A row leads to others by a key, whatever SQLite believes of the tables: it has no statistics.
+/// A row must lead to others by a key, whatever SQLite assumes about the tables: it has no statistics.
 pub(in super::super) async fn refuse_scans(held: &mut Held, text: &str) -> sqlx::Result<()> {
     for step in plan(held, text).await? {
         let is_few = FEW.iter().any(|rows| step.contains(rows));
@@ -63,7 +63,7 @@ pub(in super::super) async fn refuse_scans(held: &mut Held, text: &str) -> sqlx:
     Ok(())
 }
 
-/// Each text is planned once: that runs what was put off, and waits for what is under way.
+/// Each text is planned once: planning runs queued statements, and waits for work under way.
 async fn plan(held: &mut Held, text: &str) -> sqlx::Result<Vec<String>> {
     if !LOOKED_AT.lock().unwrap().insert(text.to_owned()) {
         return Ok(Vec::new());
@@ -72,7 +72,7 @@ async fn plan(held: &mut Held, text: &str) -> sqlx::Result<Vec<String>> {
     held.fetch_all(plan.on_sqlite()?).await?.iter().map(|row| row.try_get(3)).collect()
 }
 
-/// Keeps the plan of a statement, if it is wanted.
+/// Records the plan of a statement, if wanted.
 pub(super) async fn note(query: &Query<'_>, conn: &mut Conn) -> sqlx::Result<()> {
     if PLANS.try_with(|_| ()).is_err() {
         return Ok(());

@@ -17,7 +17,7 @@ fn hosts_and_ports_are_read_as_libpq_reads_them() {
         ("postgres://%2Frun%2Fpostgresql,b/simo", vec![at("/run/postgresql", None), at("b", None)]),
         ("postgres:///simo?host=/run/postgresql&port=5433", vec![at("/run/postgresql", 5433)]),
         ("postgres:///simo?host=/run/a,db2,::1", vec![at("/run/a", None), at("db2", None), at("::1", None)]),
-        // The parameter takes the host's place, and the port stays.
+        // The parameter replaces the host, and the port stays.
         ("postgres://u@localhost:6432/simo?host=/run/x", vec![at("/run/x", 6432)]),
         ("postgres://u@a,b/simo?host=c", vec![at("c", None)]),
         ("postgres://", vec![at("", None)]),

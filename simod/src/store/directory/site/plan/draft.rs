@@ -1,4 +1,4 @@
-//! What the parts of a plan have in common: mistakes, changes, and the names of a list's entries.
+//! Shared by the parts of a plan: mistakes, changes, and the names of a list's entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,12 @@ use super::{
     ClientPlan, Reach,
 };
 
-/// Mistakes for which the nearest name is looked for: comparing takes time.
+/// How many mistakes get the nearest name as a hint: comparing takes time.
 const HINTS: usize = 100;
 
 /// The time zone of a client that names none.
 pub(super) use crate::store::directory::clients::DEFAULT_TIMEZONE;
 
-/// What is found out.
 #[derive(Debug, Default)]
 pub(super) struct Out {
     pub(super) mistakes: Vec<(String, Text)>,
@@ -34,7 +33,7 @@ impl Out {
         self.mistakes.push((field.into(), text));
     }
 
-    /// A name that nothing has. `noun` is it in English, and in Russian as what there is none of.
+    /// The mistake of a name that does not exist. `noun` in English, and in Russian in the genitive.
     pub(super) fn missing<'n>(
         &mut self,
         field: String,
@@ -48,7 +47,7 @@ impl Out {
         self.wrong(field, meant(text, near));
     }
 
-    /// Notes a change; of an object that stays only what differs is told.
+    /// Notes a change; for an object that stays, only the fields that differ.
     pub(super) fn change<T: Serialize>(
         &mut self,
         action: SiteAction,
@@ -60,7 +59,7 @@ impl Out {
     ) {
         let (mut before, mut after) = differing(before.map(told), after.map(told));
         if action == SiteAction::Restore {
-            // Otherwise all may be as it was.
+            // Otherwise nothing might differ.
             for (side, archived) in [(&mut before, true), (&mut after, false)] {
                 if let Some(Value::Object(fields)) = side {
                     fields.insert("archived".to_owned(), archived.into());
@@ -78,7 +77,7 @@ impl Out {
     }
 }
 
-/// What is told of an object: structs of strings and numbers, whose serialisation cannot fail.
+/// An object as JSON: structs of strings and numbers always serialise.
 fn told(what: &impl Serialize) -> Value {
     serde_json::to_value(what).unwrap_or_default()
 }
@@ -116,7 +115,7 @@ fn differing(before: Option<Value>, after: Option<Value>) -> (Option<Value>, Opt
     }
 }
 
-/// The entries of a list by name, with their places; one that appears twice is a mistake.
+/// The entries of a list by name, with their indexes; a duplicate is a mistake.
 pub(super) fn entries<'a, T>(
     out: &mut Out,
     path: &str,
@@ -140,19 +139,18 @@ pub(super) fn entries<'a, T>(
     by_name
 }
 
-/// A client's part of a plan, in the making.
+/// A client's part of a plan, being made.
 pub(super) struct Draft<'a> {
     pub(super) slug: &'a str,
     pub(super) path: String,
     pub(super) wanted: &'a SiteClient,
-    /// The client, if it is there.
+    /// The client, if it exists.
     pub(super) live: Option<&'a LiveClient>,
     pub(super) all: &'a Live,
     pub(super) prune: bool,
     pub(super) may_set: bool,
     pub(super) out: &'a mut Out,
     pub(super) plan: ClientPlan,
-    /// What the client will be told.
     pub(super) settings: Settings,
 }
 
@@ -183,7 +181,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// All that changes of the client; nothing when all is as it should be.
+    /// The client's changes; `None` when there are none.
     pub(super) fn plan(mut self, taken: &mut BTreeSet<String>) -> Option<ClientPlan> {
         let noted = self.out.changes.len();
         self.client();
@@ -195,7 +193,7 @@ impl<'a> Draft<'a> {
         (self.out.changes.len() > noted).then_some(self.plan)
     }
 
-    /// Notes a change of something of this client.
+    /// Notes a change of an object of this client.
     pub(super) fn note<T: Serialize>(
         &mut self,
         action: SiteAction,

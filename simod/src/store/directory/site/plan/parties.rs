@@ -1,4 +1,4 @@
-//! Who administers and who sends: operators, ACS and their tokens.
+//! Operators, ACS and their tokens.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use super::{
 use crate::store::directory::operators::last_admin;
 
 impl Settings {
-    /// What a client will be told.
+    /// A client's wanted settings.
     pub(super) fn of(slug: &str, wanted: &SiteClient, before: Option<&Self>) -> Self {
         let mut settings = before.cloned().unwrap_or_else(|| Self {
             name: slug.to_owned(),
@@ -49,7 +49,7 @@ impl Settings {
     }
 }
 
-/// What is told of an operator.
+/// An operator as the audit records it.
 #[derive(Serialize)]
 struct HasRole {
     role: Role,
@@ -67,7 +67,7 @@ impl Draft<'_> {
                 self.out.wrong(
                     format!("{path}[{place}].role"),
                     text!(
-                        "an owner belongs to no client: name him in `owners` at the top",
+                        "an owner belongs to no client: name them in `owners` at the top",
                         "владелец не относится к клиенту: укажите его в `owners` на верхнем уровне"
                     ),
                 );
@@ -101,7 +101,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Whether somebody administers the client afterwards; whether he must, is an owner's to say.
+    /// Whether the client has an administrator afterwards; only an owner may leave it without one.
     fn keeps_an_admin(&self) -> bool {
         let changed = |name: &String| self.plan.operators.iter().find(|(other, _)| other == name);
         let stays = self.live.into_iter().flat_map(|live| &live.operators).any(|(name, operator)| {

@@ -1,4 +1,4 @@
-//! Groups, and who is in them.
+//! Groups and their members.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -17,17 +17,16 @@ use super::{
 };
 use crate::store::directory::{groups::loop_in_words, import::doubt};
 
-/// The groups, by slug: those that will not be in the archive.
+/// The groups that will not be archived, by slug.
 pub(super) type Groups = BTreeMap<String, Group>;
 
-/// The employees who will not be in the archive.
+/// The employees who will not be archived.
 pub(super) type Employees = BTreeMap<String, Employee>;
 
 const GROUP: (&str, &str) = ("group", "группы");
 const EMPLOYEE: (&str, &str) = ("employee", "сотрудника");
 
 impl Draft<'_> {
-    /// The groups as they will be.
     pub(super) fn groups(&mut self) -> Groups {
         let live = self.live.map(|live| &live.groups);
         let list = self.wanted.groups.as_deref();
@@ -85,7 +84,7 @@ impl Draft<'_> {
         after
     }
 
-    /// Sets what groups include, and finds names that nothing has, and loops.
+    /// Sets what groups include, and finds unknown names and loops.
     fn inclusions(&mut self, path: &str, wanted: &BTreeMap<&str, (usize, &SiteGroup)>, after: &mut Groups) {
         for (slug, (place, group)) in wanted {
             let Some(includes) = &group.includes else {
@@ -107,7 +106,7 @@ impl Draft<'_> {
         let edges = after.iter();
         let edges = edges.map(|(slug, group)| (slug.as_str(), &group.includes)).collect();
         for way in loops(&edges) {
-            // The loop is told at a place of the site that closes it.
+            // The loop is reported at a place of the site that closes it.
             let place = way.iter().enumerate().find_map(|(at, outer)| {
                 let inner = way[(at + 1) % way.len()];
                 let (place, group) = wanted.get(outer)?;
@@ -119,7 +118,6 @@ impl Draft<'_> {
         }
     }
 
-    /// The employees as they will be.
     pub(super) fn employees(&mut self, groups: &Groups) -> Employees {
         let live = self.live.map(|live| &live.employees);
         let list = self.wanted.employees.as_deref();
@@ -143,7 +141,7 @@ impl Draft<'_> {
             let before = live.and_then(|live| live.get(*no)).map(|before| {
                 let mut is = staying(&before.is, groups);
                 if before.archived {
-                    // Where he belongs has to be said anew.
+                    // Their groups have to be named anew.
                     is.groups.clear();
                 }
                 is
@@ -189,7 +187,7 @@ impl Draft<'_> {
         after
     }
 
-    /// An employee as he will be, but for groups that name him.
+    /// A wanted employee, except for groups that name them.
     fn employee(
         &mut self,
         path: &str,
@@ -247,8 +245,8 @@ impl Draft<'_> {
         employee
     }
 
-    /// Puts those into groups whom these name, and takes all others out of them. An employee who names his groups himself
-    /// must not be contradicted.
+    /// Adds the employees that groups name, and removes all others. An employee who names their own groups must not be
+    /// contradicted.
     fn members(&mut self, wanted: &BTreeMap<&str, (usize, &SiteEmployee)>, after: &mut Employees) {
         let Some(groups) = &self.wanted.groups else {
             return;
@@ -282,7 +280,7 @@ impl Draft<'_> {
                         self.out.wrong(
                             field,
                             text!(
-                                "`{no}` is no member: his own `groups` do not name `{slug}`",
+                                "`{no}` is not a member: their own `groups` do not name `{slug}`",
                                 "«{no}» не входит в группу: в его `groups` нет «{slug}»"
                             ),
                         );
@@ -311,14 +309,14 @@ impl Draft<'_> {
     }
 }
 
-/// An employee without the groups that go.
+/// An employee without the groups that are removed.
 fn staying(employee: &Employee, groups: &Groups) -> Employee {
     let mut employee = employee.clone();
     employee.groups.retain(|slug| groups.contains_key(slug));
     employee
 }
 
-/// Loops, one for each knot of groups that are within each other: the names along it.
+/// Loops, one for each cluster of groups that contain each other: the names along it.
 fn loops<'a>(edges: &BTreeMap<&'a str, &'a BTreeSet<String>>) -> Vec<Vec<&'a str>> {
     let mut found = Vec::new();
     let mut done: HashSet<&str> = HashSet::new();

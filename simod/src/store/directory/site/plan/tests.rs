@@ -1,4 +1,4 @@
-//! Plans without a database: what is a mistake, and where it is said to be.
+//! Plans without a database: mistakes and the paths they are reported at.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// A client with an ACS and its token, an admin, two groups, of which one is in the archive, two employees, and a topic.
+/// A client with an ACS and its token, an admin, two groups, one of them archived, two employees, and a topic.
 fn live() -> Live {
     let group = |name: &str| Group { name: name.to_owned(), ..Group::default() };
     let employee = |name: &str, groups: &[&str]| Employee {
@@ -211,7 +211,7 @@ fn each_of_several_tokens_of_a_name_is_one_that_works_or_a_new_one() {
     };
     let send = json!({"name": "main", "scopes": ["send"]});
     let slow = json!({"name": "main", "scopes": ["send"], "rate_limit": 5});
-    // In any order, and whatever else one of them might be taken for.
+    // In any order, and even where one of them could match another one.
     for same in [json!([send, slow]), json!([slow, send]), json!(["main", send]), json!(["main", "main"])] {
         assert_eq!(planned(same), [""; 0]);
     }
@@ -235,10 +235,10 @@ fn pruning_takes_back_every_token_that_the_list_does_not_mean_also_one_of_the_sa
         token.terms.limits = TokenLimits::default();
         tokens.push(token);
     };
-    // Unlimited, and one that works on beside it.
+    // An unlimited one, and one that stays valid alongside.
     more(50, None);
     more(51, Some(50));
-    // One that works on beside the limited one.
+    // One that stays valid alongside the limited one.
     more(52, Some(3));
     let gone = |tokens: Value, reach: Reach| {
         let said = site(json!({"acs": [{"name": "1c", "tokens": tokens}]}));
@@ -287,7 +287,7 @@ fn a_group_may_name_its_members_instead() {
     assert_eq!(
         mistakes(contradicts),
         [
-            "groups[0].members[0]: `002` is no member: his own `groups` do not name `smena-a`",
+            "groups[0].members[0]: `002` is not a member: their own `groups` do not name `smena-a`",
             "groups[0].members: `001` is missing, whose own `groups` name `smena-a`",
         ]
     );

@@ -1,4 +1,4 @@
-//! Tokens of ACS. What a token may do is not changed: one that is to do something else is another token.
+//! Tokens of ACS. A token's rights are never changed: other rights take another token.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use simo_common::{
 use super::{super::live::LiveToken, draft::Draft};
 use crate::store::{TokenLimits, TokenNo, TokenTerms};
 
-/// What is told of a token.
+/// A token as the audit records it.
 #[derive(Default, PartialEq, Serialize)]
 struct Limits {
     scopes: Vec<Scope>,
@@ -46,27 +46,27 @@ impl From<&TokenTerms> for Limits {
 struct Wanted<'a> {
     place: usize,
     token: &'a AcsToken,
-    /// As it would be made.
+    /// Terms it would be issued with.
     terms: TokenTerms,
 }
 
 impl Wanted<'_> {
-    /// Whether one that works is as this one would be made.
+    /// Whether a valid token equals one issued for this entry.
     fn is(&self, live: &LiveToken) -> bool {
         live.name() == self.token.name() && self.differing(live).next().is_none()
     }
 
-    /// Whether one that works is all that is said.
+    /// Whether a valid token satisfies everything the entry says.
     fn fits(&self, live: &LiveToken) -> bool {
         live.name() == self.token.name() && self.unlike(live).is_none()
     }
 
-    /// The first thing that is said and is otherwise with one that works.
+    /// The first field of the entry in which a valid token differs.
     fn unlike(&self, live: &LiveToken) -> Option<&'static str> {
         self.differing(live).find_map(|(field, is_said)| is_said.then_some(field))
     }
 
-    /// What is otherwise with one that works, and whether it is said.
+    /// The fields in which a valid token differs, and whether the entry sets them.
     fn differing(&self, live: &LiveToken) -> impl Iterator<Item = (&'static str, bool)> {
         let networks = |terms: &TokenTerms| {
             let mut networks = terms.limits.networks.clone();
@@ -96,7 +96,7 @@ impl Wanted<'_> {
     }
 }
 
-/// Finds each of those that are wanted one that works; what finds none stays in its list.
+/// Pairs wanted tokens with valid ones; those without a match stay in their list.
 fn pair<'a>(
     wanted: &mut Vec<Wanted<'a>>,
     free: &mut Vec<&LiveToken>,
@@ -109,7 +109,7 @@ fn pair<'a>(
 }
 
 impl Draft<'_> {
-    /// Each token of the list is one that works or a new one: several may have the same name.
+    /// Matches each token of the list with a valid one or creates it: several may have the same name.
     pub(super) fn tokens(&mut self, acs: &str, path: &str, list: &[AcsToken]) {
         let live = self.live.into_iter().flat_map(|live| &live.tokens);
         let live: Vec<&LiveToken> = live.filter(|token| token.acs == acs).collect();
@@ -122,7 +122,7 @@ impl Draft<'_> {
             }
         }
         pair(&mut wanted, &mut free, Wanted::is);
-        // A name alone takes what those leave that say more.
+        // Entries with only a name take what the more specific ones leave.
         wanted.sort_by_key(|wanted| wanted.token.limited().is_none());
         pair(&mut wanted, &mut free, Wanted::fits);
         wanted.sort_by_key(|wanted| wanted.place);
@@ -164,7 +164,7 @@ impl Draft<'_> {
         terms.expires_at.is_some_and(|end| end <= self.all.now)
     }
 
-    /// Whether there was such a token until its time had passed: that is what was wanted.
+    /// Whether there was such a token until it expired: then the entry is satisfied.
     fn has_ended(&self, acs: &str, terms: &TokenTerms) -> bool {
         let ended = self.live.into_iter().flat_map(|live| &live.ended);
         let mut ended = ended.filter(|token| token.acs == acs).map(|token| &token.terms);
@@ -182,7 +182,7 @@ impl Draft<'_> {
         );
     }
 
-    /// What is said of a token, if nothing is wrong with it. What is no scope and no network is told before.
+    /// The terms of a token, if it has no mistakes. Unknown scopes and networks are reported before.
     fn token_terms(&mut self, at: &str, token: &AcsToken) -> Option<TokenTerms> {
         let noted = self.out.mistakes.len();
         let nothing = LimitedToken::default();

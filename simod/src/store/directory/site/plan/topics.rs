@@ -1,4 +1,4 @@
-//! Topics, and to whom they are granted.
+//! Topics and their grants.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::store::{GrantNo, GrantTerms};
 
-/// What is told of a grant.
+/// A grant as the audit records it.
 #[derive(Serialize)]
 struct Times {
     from: Option<jiff::Timestamp>,
@@ -40,7 +40,7 @@ impl From<&GrantTerms> for Times {
     }
 }
 
-/// How a grantee is named.
+/// A grantee's name in the plan.
 pub(in crate::store::directory::site) fn grantee_name(grantee: &Grantee) -> String {
     match grantee {
         Grantee::Everyone => "everyone".to_owned(),
@@ -90,7 +90,7 @@ impl Draft<'_> {
         }
     }
 
-    /// What goes with what goes: the grants of topics, groups and employees. Whom a topic's messages are for must not go.
+    /// Removes the grants of removed topics, groups and employees. A topic's default recipients must not be removed.
     fn left(&mut self, groups: &Groups, employees: &Employees) {
         for (slug, topic) in self.live.into_iter().flat_map(|live| &live.topics) {
             let goes = self.plan.topics_gone.contains(&topic.no);
@@ -120,8 +120,8 @@ impl Draft<'_> {
         self.note(SiteAction::Revoke, SiteKind::Grant, &name, Some(&before), None);
     }
 
-    /// Messages that name nobody would reach nobody if these went. The mistake is at `field`, or at the list that leaves
-    /// them out.
+    /// Refuses to remove default recipients: messages that name none would reach no one. The mistake is at `field`, or
+    /// at the list that leaves them out.
     fn keeps(
         &mut self,
         topic: &str,
@@ -202,7 +202,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Whether who is named will be there; if not, that is a mistake.
+    /// Whether the named grantee will exist; if not, that is a mistake.
     fn there(&mut self, field: String, who: &Grantee, groups: &Groups, employees: &Employees) -> bool {
         match who {
             Grantee::Group(slug) if !groups.contains_key(slug) => {
@@ -261,7 +261,7 @@ impl Draft<'_> {
                 continue;
             }
             wanted.insert(grantee.clone(), place);
-            // What his predecessor held is not his.
+            // The predecessor's grants do not pass on.
             let before = held
                 .get(&grantee)
                 .filter(|_| !matches!(&grantee, Grantee::Employee(no) if self.plan.succeeded.contains(no)));
@@ -279,7 +279,7 @@ impl Draft<'_> {
             self.plan.grants.push((topic.to_owned(), grantee, terms));
         }
         for (grantee, (grant_no, terms)) in held {
-            // Those to who goes end with him.
+            // Grants to a removed grantee end with them.
             let is_there = match grantee {
                 Grantee::Everyone => true,
                 Grantee::Group(slug) => groups.contains_key(slug),
@@ -291,7 +291,7 @@ impl Draft<'_> {
         }
     }
 
-    /// When a grant is to count. Who was let in until a day in the past stays in the file.
+    /// When a grant is to be in effect. A grant that ended in the past may stay in the file.
     fn terms(&mut self, path: &str, grant: &SiteGrant) -> Option<GrantTerms> {
         let zone = TimeZone::get(&self.settings.timezone).unwrap_or(TimeZone::UTC);
         let noted = self.out.mistakes.len();

@@ -1,4 +1,4 @@
-//! The rows that the statements are given.
+//! The rows passed to the statements.
 
 use simo_common::{
     api::{
@@ -22,14 +22,14 @@ use crate::store::{
     directory::employees::{self, PERSON},
 };
 
-/// Rows that are there already.
+/// Numbers of existing rows.
 pub(super) const NO: Named = ("no", Whole);
 
 pub(super) const OPERATOR: [Named; 2] = [("name", Text), ("role", Text)];
 
-/// What is written of a client.
+/// The writes of one client.
 pub(super) struct Client {
-    /// [`ClientNo::NONE`] of one that is to be made, until it is.
+    /// [`ClientNo::NONE`] for a new client, until it is created.
     pub(super) no: ClientNo,
     pub(super) plan: ClientPlan,
     pub(super) operators: RowSet,
@@ -97,7 +97,7 @@ impl Client {
         let people = plan.people_made.iter().chain(&plan.people_changed);
         let topics = plan.topics.iter().map(|(slug, topic)| {
             let priority = topic.priority.map(Priority::rank);
-            // A struct of strings, whose serialisation cannot fail.
+            // A struct of strings always serialises.
             let recipients = topic.recipients.as_ref().and_then(|to| serde_json::to_string(to).ok());
             [slug.into(), (&topic.name).into(), priority.into(), recipients.into()]
         });

@@ -1,4 +1,4 @@
-//! The statements: `cross join` tells SQLite to go through the rows that are given.
+//! The statements: `cross join` makes SQLite iterate over the given rows.
 
 use simo_common::token::TokenKind;
 
@@ -69,17 +69,17 @@ async fn revoke_held(
     Ok(())
 }
 
-/// A group and one within.
+/// A group and one in it.
 const INCLUSION: [Named; 2] = [("outer", Text), ("inner", Text)];
 
-/// An employee and his group.
+/// An employee and their group.
 const MEMBER: [Named; 2] = [("no", Text), ("group", Text)];
 
 fn pairs(pairs: &[(String, String)]) -> impl Iterator<Item = [Value<'_>; 2]> {
     pairs.iter().map(|(one, other)| [one.into(), other.into()])
 }
 
-/// What does not find its row has lost it to someone else.
+/// A missing row was changed by a concurrent transaction.
 fn all_of(rows: &RowSet, written: u64) -> Result<()> {
     if written == rows.count() { Ok(()) } else { Err(Error::ChangedMeanwhile) }
 }
@@ -97,7 +97,7 @@ impl Client {
             end_client(tx, self.no, now).await?;
         }
         let Some(settings) = &self.plan.settings else {
-            // Nobody else nests its groups meanwhile.
+            // The client's groups are nested by one transaction at a time.
             let lock = tx.locked("client");
             query(format!("select 1 from client where no = $1{lock}"))
                 .bind(self.no)

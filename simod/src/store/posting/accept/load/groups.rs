@@ -1,4 +1,4 @@
-//! Who is in which group, with those in groups that are in it, and who is there at all.
+//! Members of groups, including those of groups within, and all people of a client.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -44,7 +44,8 @@ pub(in crate::store::posting::accept) async fn group_nos(
     Ok(rows.into_iter().map(|(client_no, slug, no)| ((client_no, slug), no)).collect())
 }
 
-/// Of each group, which of these employees are in it or in a group within: for grants, when only named employees matter.
+/// For each group, which of these employees are in it or in a group within: for grants, when only named employees
+/// matter.
 pub(in crate::store::posting::accept) async fn groups_of(
     tx: &mut Conn,
     employees: &HashSet<(ClientNo, EmployeeNo)>,
@@ -85,19 +86,19 @@ macro_rules! people {
     };
 }
 
-/// Of so few employees each is looked up; for more, everyone of the client is looked through.
+/// Up to this many employees are looked up one by one; for more, all of the client's are scanned.
 const FEW: u64 = 2_000;
 
 /// Whole groups, each loaded once.
 #[derive(Debug, Default)]
 pub(in crate::store::posting::accept) struct Groups {
-    /// Who is in each himself, and the groups within.
+    /// Direct members of each, and the groups within.
     own: HashMap<(ClientNo, GroupNo), Own>,
-    /// Who is in each at all.
+    /// All members of each.
     whole: HashMap<(ClientNo, GroupNo), Arc<People>>,
 }
 
-/// Who is in a group himself, and the groups within.
+/// Direct members of a group, and the groups within.
 #[derive(Debug, Default)]
 struct Own {
     people: People,
@@ -105,9 +106,9 @@ struct Own {
 }
 
 impl Groups {
-    /// Loads groups and all within; those that are known stay.
+    /// Loads groups and all within them; known ones stay.
     ///
-    /// Members and employees are read apart, each in their own order, and brought together here: a join would seek an
+    /// Members and employees are read separately, each in their own order, and merged here: a join would seek an
     /// employee for each member, which takes several times as long.
     pub(in crate::store::posting::accept) async fn load(
         &mut self,
@@ -120,8 +121,8 @@ impl Groups {
         if missing.is_empty() {
             return Ok(());
         }
-        // The sets come as one text each: a row per member would be ten times slower. Each is a query of its own, or SQLite
-        // would sort all members by their groups.
+        // The sets come as one text each: a row per member would be ten times slower. Each is a query of its own, or
+        // SQLite would sort all members by their groups.
         let rows = query(concat!(
             within!("$1", "select {group} from {rows}"),
             "select within.no, (select string_agg(cast(m.employee_no as text), ',') from group_member m
@@ -156,7 +157,7 @@ impl Groups {
         Ok(())
     }
 
-    /// Everyone in a group that was loaded.
+    /// All members of a loaded group.
     pub(in crate::store::posting::accept) fn people(
         &mut self,
         client_no: ClientNo,
@@ -165,7 +166,7 @@ impl Groups {
         if let Some(people) = self.whole.get(&(client_no, group)) {
             return people.clone();
         }
-        // Nobody asks for a group's own people but here, and once.
+        // A group's direct members are needed only here, and once.
         let Own { mut people, within } =
             self.own.get_mut(&(client_no, group)).map(std::mem::take).unwrap_or_default();
         for included in within {
@@ -177,7 +178,7 @@ impl Groups {
     }
 }
 
-/// Those of these people who are not archived, and perhaps others.
+/// Those of these people who are not archived, and possibly others.
 async fn living(tx: &mut Conn, client_no: ClientNo, members: &RoaringBitmap) -> Result<People> {
     if members.is_empty() {
         return Ok(People::default());

@@ -1,4 +1,4 @@
-//! The topics that messages are on, and who holds their grants.
+//! The topics of messages, and their grants' holders.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,21 +13,21 @@ use crate::store::{
 };
 use simo_common::{api::message::Recipients, message::Priority};
 
-/// A topic, and who holds its grants.
+/// A topic, and the holders of its grants.
 #[derive(Debug, Default)]
 pub(in crate::store::posting::accept) struct Topic {
     pub no: TopicNo,
-    /// How urgent messages are that say nothing of it.
+    /// Default priority of its messages.
     pub priority: Option<Priority>,
-    /// Whom messages are for that say nothing of it; `None`: all who hold a grant.
+    /// Default recipients of messages that name none; `None`: all holders of a grant.
     pub recipients: Option<Recipients>,
-    /// The grants that count now.
+    /// The grants in effect now.
     pub grants: Holders,
-    /// Those that do not.
+    /// The others.
     pub dormant: Holders,
 }
 
-/// Who holds grants.
+/// Holders of grants.
 #[derive(Debug, Default)]
 pub(in crate::store::posting::accept) struct Holders {
     /// Everyone.
@@ -38,7 +38,7 @@ pub(in crate::store::posting::accept) struct Holders {
     pub employees: Vec<Holder>,
 }
 
-/// An employee who holds a grant himself.
+/// An employee with a personal grant.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store::posting::accept) struct Holder {
     pub no: EmployeeNo,
@@ -46,7 +46,7 @@ pub(in crate::store::posting::accept) struct Holder {
     pub has_device: bool,
 }
 
-/// The topics that questions name, with their grants as they stand at a moment.
+/// The topics that questions name, with their grants as of a moment.
 pub(in crate::store::posting::accept) async fn topics<'a>(
     tx: &mut Conn,
     questions: &[Question<'a>],
