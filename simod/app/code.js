@@ -7,7 +7,7 @@ const LOOK_ALIKES = new Map([..."АВЕЗКМНОРСТУХ"].map((letter, place
 const CODE = /^[2-9A-HJKMNP-Z]{10}$/;
 const DASHES = /[\s\u00a0\u2010-\u2015\u2212-]/g;
 /** A code inside other text. */
-const AMONG_WORDS = /(?:^|[^0-9A-Z])([0-9A-Z]{4})[\s\u2010-\u2015-]?([0-9A-Z]{4})[\s\u2010-\u2015-]?([0-9A-Z]{2})(?![0-9A-Z])/;
+const AMONG_WORDS = new RegExp(`(?:^|[^0-9A-Z])${[4, 4, 2].map((n) => `([2-9A-HJKMNP-Z]{${n}})`).join("[\\s\\u2010-\\u2015\\u2212-]?")}(?![0-9A-Z])`);
 
 /** @param {string} typed */
 function latin(typed) {

@@ -49,7 +49,7 @@ function ownKey() {
 }
 
 /**
- * Pairs this phone. If the answer is lost, the same code and key fetch it again, even after the page was closed.
+ * Pairs this phone, unless the person leaves meanwhile: then it throws a `Problem` with the code `left`. If the answer is lost, the same code and key fetch it again, even after the page was closed.
  * @param {{code: string, name: string}} asked
  * @returns {Promise<Device>}
  */
@@ -58,10 +58,19 @@ export async function pair({ code, name }) {
     const key = known?.code === code ? known.key : ownKey();
     await write("pairing", { code, key });
     const body = { code, key, channel: { kind: "stream" }, name, platform: platform() };
-    const answer = await withRepeats(() => call("POST", "/device/pair", { body, within: PAIRED_WITHIN })).catch(async (error) => {
+    const isWanted = async () => (await read("pairing"))?.key === key;
+    const attempt = async () => {
+        if (!(await isWanted())) throw new Problem("left", "");
+        return call("POST", "/device/pair", { body, within: PAIRED_WITHIN });
+    };
+    const answer = await withRepeats(attempt).catch(async (error) => {
         if (error.code === "wrong_code") await write("pairing", undefined);
         throw error;
     });
+    if (!(await isWanted())) {
+        await call("DELETE", "/device", { as: answer.token, within: LEFT_WITHIN }).catch(() => null);
+        throw new Problem("left", "");
+    }
     /** @type {Device} */
     const paired = { token: answer.token, id: answer.device_id, name, platform: body.platform, employee: answer.employee };
     await replace(paired);
@@ -79,7 +88,7 @@ async function replace(next) {
     if (old) {
         await within(sendAll(), LEFT_WITHIN).catch(() => null);
         // Before another person gets this browser: pushes to the previous one must not reach them.
-        await quiet();
+        await within(quiet(), LEFT_WITHIN).catch(() => null);
     }
     await erase({ next });
     emitToAll("paired");
@@ -96,7 +105,7 @@ async function withRepeats(attempt) {
         try {
             return await attempt();
         } catch (error) {
-            if (!(error instanceof Problem) || (error.status > 0 && error.status < 500)) throw error;
+            if (!(error instanceof Problem) || error.code === "left" || (error.status > 0 && error.status < 500)) throw error;
             await new Promise((resolve) => setTimeout(resolve, pause));
         }
     }

@@ -1,6 +1,6 @@
 /** The stream of an open page: messages and states, as they happen. */
 import { Problem, apiUrl, headers, problem } from "./api.js";
-import { noteClock } from "./clock.js";
+import { noteClock, serverNow } from "./clock.js";
 import { read } from "./db.js";
 import { PLACE, emitToAll, on } from "./events.js";
 import { forget } from "./forget.js";
@@ -186,7 +186,7 @@ async function hold(stopped, arrived) {
         become("on");
         // Receipts that wait are sent at once; later those of missed messages.
         sendAll().catch(() => null);
-        void complete(aborted.signal);
+        void complete(aborted.signal, serverNow());
         for await (const { event, data } of events(response.body, alive)) {
             if (event === "replaced") return true;
             if (event === "message") {
@@ -209,14 +209,16 @@ async function hold(stopped, arrived) {
 /**
  * Fetches missed messages, until that succeeds or the connection ends.
  * @param {AbortSignal} ended
+ * @param {number} opened when the connection was, by the server's time
  */
-async function complete(ended) {
+async function complete(ended, opened) {
     while (!ended.aborted) {
         try {
             const isFirst = !(await read("complete"));
-            const fresh = (await catchUp()).filter(isUnread);
-            // The messages of a newly paired phone are no news.
-            if (fresh.length && !isFirst) emitToAll("arrived", fresh);
+            // On a phone that was paired just now, only what has been accepted since is news.
+            const fresh = (await catchUp()).filter((message) =>
+                isUnread(message) && (!isFirst || Date.parse(message.accepted_at) > opened));
+            if (fresh.length) emitToAll("arrived", fresh);
             await closeRead();
             return await sendAll();
         } catch {

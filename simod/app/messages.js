@@ -49,7 +49,7 @@ export function isAcknowledged(message) {
 }
 
 /**
- * Whether its time ran out before this person acknowledged it.
+ * Whether its time ran out before this person acknowledged it. Messages that had expired when they arrived do not count.
  * @param {Message} message
  */
 export function isMissed(message) {
@@ -188,7 +188,7 @@ export async function whole(id) {
         await keep([await call("GET", `/device/messages/${encodeURIComponent(id)}`)], whose);
     } catch (error) {
         // Its push was meant for the person who had this browser before.
-        if (known && error instanceof Problem && error.status === 404) await drop(id);
+        if (error instanceof Problem && error.status === 404) await drop(id);
         else if (!known) throw error;
     }
     return one(id);

@@ -116,7 +116,7 @@ export async function atStart() {
     /** @type {OwnDevice} */
     const known = await call("GET", "/device");
     const subscription = await (await registration())?.pushManager.getSubscription().catch(() => null);
-    const { endpoint, quarantined } = known.channel;
+    const { kind, endpoint, quarantined } = known.channel;
     withoutPush = !known.webpush || quarantined || !subscription || subscription.endpoint !== endpoint;
     if (allowed && known.webpush) {
         try {
@@ -127,7 +127,6 @@ export async function atStart() {
             withoutPush ||= failure(error) !== null;
         }
     } else if (!allowed && known.channel.notifications) {
-        const { kind } = known.channel;
         const keys = await read("keys");
         // Without its keys we cannot name the subscription; it is gone anyway.
         const channel = kind === "webpush" && keys ? { kind, endpoint, keys } : { kind: "stream" };

@@ -243,7 +243,7 @@ export const en = {
     // Wall
     wallTitle: "Not acknowledged",
     wallCalm: "Nothing to acknowledge now",
-    wallMissed: "expired, acknowledged by nobody",
+    wallMissed: "expired, not acknowledged here",
     wallSound: "Turn sound on",
     wallMute: "Turn sound off",
     wallNoLock: "The browser does not keep the screen lit: set it in the system's power settings.",

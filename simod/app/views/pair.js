@@ -30,8 +30,8 @@ export async function pairView(given, begin, done) {
         if (first instanceof HTMLElement) first.focus();
     };
 
-    /** Warnings before the code is used up. */
-    const warning = () => (isLasting() ? "" : t.notLastingPair) || (lacking() && isSecureContext ? lacking() : "");
+    /** Before the code is used up: this browser may be the wrong one, and a code works only once. */
+    const warning = () => (!isLasting() ? t.notLastingPair : isSecureContext ? lacking() : "");
     const leave = async () => {
         await abandon();
         await done();
@@ -108,7 +108,6 @@ export async function pairView(given, begin, done) {
                 el("p", { id: "phone-help", class: "help" }, t.phoneNameHelp),
                 el("button", { class: old ? "big grave" : "big" }, old ? t.yesReplace : t.yes)),
             button(old ? t.cancel : t.notMe, () => (old ? leave() : enter("", t.notMeSaid))),
-            // Here the pairing would vanish with the page, and a code works only once.
             warning() && el("p", { class: "error" }, warning()),
             warning() && el("p", { class: "code", translate: "no" }, shown(code)));
     };
@@ -121,6 +120,7 @@ export async function pairView(given, begin, done) {
             await begin();
             finished();
         } catch (error) {
+            if (error instanceof Problem && error.code === "left") return;
             failed(code, error, () => connect(code, name));
         }
     };

@@ -90,7 +90,8 @@ export async function wallView() {
                 el("p", { class: "body", dir: "auto" }, unlinked(message.body)),
                 el("p", {}, momentOf(message.accepted_at), " · ", since)),
             isMissed(message) && el("p", { class: "state" }, t.wallMissed),
-            (!isOpen(message) || by) && el("p", { class: "state" }, by && `${t.wallBy(by)} · `, stateText(message, "acknowledged")),
+            !isMissed(message) && (!isOpen(message) || by)
+                && el("p", { class: "state" }, by && `${t.wallBy(by)} · `, stateText(message, "acknowledged")),
             isOpen(message) && button(t.acknowledge, async () => {
                 const name = await askWho(message.title);
                 if (name) await report(message.id, "acknowledged", name);

@@ -128,7 +128,7 @@ async fn a_wrong_code_says_what_to_do_and_a_right_one_may_be_typed_in_cyrillic()
         chromium.says(said).await;
     }
     // Typed with a Russian keyboard layout.
-    let typed: String = format!("Ваш код: {code}, до пятницы")
+    let typed: String = format!("Your code is {code}, до пятницы")
         .to_lowercase()
         .chars()
         .map(|letter| {
@@ -211,7 +211,7 @@ async fn a_wall_asks_who_acknowledges() {
     let short = PostMessage { ttl: Some(2), require_ack: true, ..to_employees("Коротко", &[ANNA]) };
     site.acs.post_message(&short, false).await.unwrap();
     chromium.says("Коротко").await;
-    chromium.says("истекло, не подтвердил никто").await;
+    chromium.says("срок истёк, здесь не подтверждено").await;
     let id = site.alarm("Котёл 2").await;
     chromium.says("Котёл 2").await;
     chromium.press(".alarms button").await;
