@@ -13,8 +13,6 @@ mod learned;
 mod permits;
 mod provider;
 mod retry;
-mod share_rates;
-mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -193,8 +191,10 @@ impl<C: Channel> Dispatcher<C> {
             .unwrap_or_else(|_| (self.broken(tries), true));
         let key = claim.key;
         provider.metrics.count(&result);
-        let (got_through, waits) =
-            (matches!(result, PushResult::Accepted { .. }), matches!(result, PushResult::Retry { .. }));
+        let (got_through, waits) = (
+            matches!(result, PushResult::Accepted { .. }),
+            matches!(result, PushResult::Retry { counts: true, .. }),
+        );
         let done = Done { finished: Finished { claim, at: self.app.clock().now(), result }, permit };
         // The batcher outlives this task, which holds it.
         let _stored = self.finished.submit(done).await;
@@ -214,7 +214,9 @@ impl<C: Channel> Dispatcher<C> {
     async fn hasten(&self, key: PushKey) {
         match self.app.store.hasten(key).await {
             Ok(()) => self.app.wake.pushes.notify_one(),
-            Err(error) => tracing::warn!(%error, "what waits for a phone that is there again waits on"),
+            Err(error) => {
+                tracing::warn!(%error, "waiting pushes of a reachable phone keep their retry times");
+            }
         }
     }
 

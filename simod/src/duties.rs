@@ -1,5 +1,7 @@
 //! Periodic duties, each a loop of small steps: no step holds the writer for long.
 
+mod share_rates;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
@@ -61,59 +63,59 @@ struct Memory {
     cursor: Option<StreamCursor>,
 }
 
-const DUTIES: &[Duty] = &[
-    Duty::Expand,
-    Duty::Release,
-    Duty::Expire,
-    Duty::Follow,
-    Duty::CloseStreams,
-    Duty::ForgetOld,
-    Duty::ForgetHistory,
-    Duty::Vacuum,
-    Duty::Checkpoint,
-    Duty::Share,
-    Duty::ForgetCounts,
-    Duty::SumUp,
-    Duty::WriteUses,
-    Duty::WarnOfExpiry,
-    Duty::AddUpSums,
-    Duty::NoteSpans,
-    Duty::NoteDisk,
+/// The duties, and how often each looks whether there is something to do.
+const DUTIES: &[(Duty, Duration)] = &[
+    (Duty::Release, Duration::from_millis(250)),
+    (Duty::Expand, Duration::from_millis(500)),
+    (Duty::Checkpoint, Duration::from_millis(500)),
+    (Duty::Expire, Duration::from_secs(1)),
+    (Duty::Follow, Duration::from_secs(1)),
+    (Duty::AddUpSums, Duration::from_secs(1)),
+    (Duty::Share, Duration::from_secs(1)),
+    (Duty::CloseStreams, Duration::from_secs(5)),
+    (Duty::SumUp, Duration::from_secs(5)),
+    (Duty::NoteSpans, Duration::from_secs(5)),
+    (Duty::ForgetCounts, Duration::from_mins(1)),
+    (Duty::ForgetOld, Duration::from_mins(1)),
+    (Duty::ForgetHistory, Duration::from_mins(1)),
+    (Duty::Vacuum, Duration::from_mins(1)),
+    (Duty::WriteUses, Duration::from_mins(1)),
+    (Duty::NoteDisk, Duration::from_hours(1)),
+    (Duty::WarnOfExpiry, Duration::from_hours(24)),
 ];
+
+/// The same for each channel that is missing.
+const NOTE_MISSING_EVERY: Duration = Duration::from_secs(5);
 
 /// Pause after a database error.
 const AFTER_FAULT: Duration = Duration::from_secs(2);
 
 /// Starts all duties on `tracker`; they end after the shutdown, and unfinished work continues after the next start.
-pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) {
-    for &duty in DUTIES {
-        spawn(app, tracker, duty);
+pub(crate) fn start(app: &Arc<App>, tracker: &TaskTracker) {
+    for &(duty, every) in DUTIES {
+        spawn(app, tracker, duty, every);
     }
 }
 
 /// Records in the pushes of a missing channel why they wait.
-pub(super) fn note_missing(app: &Arc<App>, tracker: &TaskTracker, channel: ChannelKind) {
-    spawn(app, tracker, Duty::NoteMissing(channel));
+pub(crate) fn note_missing(app: &Arc<App>, tracker: &TaskTracker, channel: ChannelKind) {
+    spawn(app, tracker, Duty::NoteMissing(channel), NOTE_MISSING_EVERY);
 }
 
-fn spawn(app: &Arc<App>, tracker: &TaskTracker, duty: Duty) {
-    keep_up_until_shutdown(
-        &app.shutdown,
-        app,
-        tracker,
-        duty,
-        move |app| async move { duty.perform(&app).await },
-    );
+fn spawn(app: &Arc<App>, tracker: &TaskTracker, duty: Duty, every: Duration) {
+    keep_up_until_shutdown(&app.shutdown, app, tracker, duty, move |app| async move {
+        duty.perform(&app, every).await;
+    });
 }
 
 impl Duty {
-    async fn perform(self, app: &App) {
+    async fn perform(self, app: &App, every: Duration) {
         let mut memory = Memory::default();
         loop {
             let began = Instant::now();
             match self.step(app, &mut memory).await {
                 Ok(true) => tokio::time::sleep(self.rest(began.elapsed())).await,
-                Ok(false) => self.wait(app).await,
+                Ok(false) => self.wait(app, every).await,
                 Err(error) => {
                     news::warn(&format!("the duty {self:?} is put off"), &error);
                     tokio::time::sleep(AFTER_FAULT).await;
@@ -157,7 +159,7 @@ impl Duty {
             Self::ForgetHistory => store.forget_history().await,
             Self::Vacuum => store.vacuum().await,
             Self::Checkpoint => store.checkpoint().await,
-            Self::Share => super::share_rates::step(app).await.map(|()| false),
+            Self::Share => share_rates::step(app).await.map(|()| false),
             Self::ForgetCounts => store.forget_counts().await.map(|()| false),
             Self::SumUp => {
                 app.metrics.sum_up();
@@ -183,31 +185,14 @@ impl Duty {
     }
 
     /// Sleeps until woken or until the next poll.
-    async fn wait(self, app: &App) {
-        let looked = tokio::time::sleep(self.every());
+    async fn wait(self, app: &App, every: Duration) {
+        let looked = tokio::time::sleep(every);
         match self {
             Self::Expand => tokio::select! {
                 () = app.wake.audiences.notified() => {}
                 () = looked => {}
             },
             _ => looked.await,
-        }
-    }
-
-    /// The polling interval.
-    fn every(self) -> Duration {
-        match self {
-            Self::Release => Duration::from_millis(250),
-            Self::Expand | Self::Checkpoint => Duration::from_millis(500),
-            Self::Expire | Self::Follow | Self::AddUpSums | Self::Share => Duration::from_secs(1),
-            Self::CloseStreams | Self::SumUp | Self::NoteSpans | Self::NoteMissing(_) => {
-                Duration::from_secs(5)
-            }
-            Self::ForgetCounts | Self::ForgetOld | Self::ForgetHistory | Self::Vacuum | Self::WriteUses => {
-                Duration::from_mins(1)
-            }
-            Self::NoteDisk => Duration::from_hours(1),
-            Self::WarnOfExpiry => Duration::from_hours(24),
         }
     }
 

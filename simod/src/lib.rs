@@ -11,6 +11,7 @@ pub mod channel;
 pub mod clock;
 pub mod config;
 mod dispatch;
+mod duties;
 mod group_commit;
 mod guard;
 pub mod health;

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use super::{Dispatcher, health, sweep};
+use super::{Dispatcher, health};
 use crate::{
     app::App,
     channel::{
@@ -14,7 +14,7 @@ use crate::{
         fcm::Fcm,
         webpush::{VapidKey, WebPush},
     },
-    store,
+    duties, store,
 };
 
 /// Pause before the database is asked again for the channel's key.
@@ -38,7 +38,7 @@ pub(crate) async fn start(app: &Arc<App>, tracker: &TaskTracker) {
             off(app, tracker, WebPush::KIND, &why.en);
         }
     }
-    sweep::start(app, tracker);
+    duties::start(app, tracker);
 }
 
 /// Web Push needs the installation's key. It is first tried before the API serves apps that need the key.
@@ -96,11 +96,11 @@ enum NoKey {
 
 fn off(app: &Arc<App>, tracker: &TaskTracker, channel: ChannelKind, why: &str) {
     health::show(app, channel, "off", Some(why.to_owned()));
-    sweep::note_missing(app, tracker, channel);
+    duties::note_missing(app, tracker, channel);
 }
 
 fn broken(app: &Arc<App>, tracker: &TaskTracker, channel: ChannelKind, error: &SetupError) {
     tracing::error!(%error, "the channel {channel} cannot be set up; its pushes wait");
     health::show(app, channel, "alarm", Some(error.to_string()));
-    sweep::note_missing(app, tracker, channel);
+    duties::note_missing(app, tracker, channel);
 }

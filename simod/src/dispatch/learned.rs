@@ -14,7 +14,7 @@ const PROBE_SETTLES: i64 = time::SECOND;
 /// How long an alarm that concerned single pushes is shown.
 const NOTICE_FOR: i64 = time::HOUR;
 
-/// Whether an end is as near as it can be; otherwise the clock was set back since.
+/// Whether `until` is at most `longest` away; if not, the clock has been set back since.
 pub(super) fn is_near(until: i64, now: i64, longest: i64) -> bool {
     until - now <= longest
 }
@@ -26,7 +26,7 @@ pub(super) struct Learned {
     pub(super) brake: Brake,
     /// Quarantined devices that are being probed, and until when no other push may probe them.
     probing: HashMap<DeviceNo, i64>,
-    /// Devices with a push that waits for reasons of its own.
+    /// Devices with a push that failed for a reason of the device, not of the provider.
     waiting: HashSet<DeviceNo>,
     /// The provider's device count, and when it was taken.
     pub(super) devices: u64,

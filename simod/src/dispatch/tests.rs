@@ -210,3 +210,19 @@ async fn what_waits_for_a_phone_goes_when_another_push_to_it_got_through() {
     // The clock stands still: no push has waited.
     scene.until("mozilla", "p.sent_at is not null", 3).await;
 }
+
+#[tokio::test]
+async fn a_pause_that_was_asked_for_a_phone_is_kept_when_another_push_to_it_got_through() {
+    let scene = Scene::new().await;
+    let after = Some(Duration::from_secs(30));
+    let quota = Failure::Paused { scope: FailureScope::Device, after, answer: "too many".to_owned() };
+    scene.say("mozilla/1", Some(quota));
+    scene.post("first", 1..=1).await;
+    let asked = scene.app.clock().now() + 30 * SECOND;
+    scene.until("mozilla", &format!("p.due_at >= {asked}"), 1).await;
+    scene.say("mozilla/1", None);
+    scene.post("second", 1..=1).await;
+    scene.until("mozilla", "p.sent_at is not null", 1).await;
+    tokio::time::sleep(POLL).await;
+    assert_eq!(scene.pushes("mozilla", &format!("p.due_at >= {asked} and p.sent_at is null")).await, 1);
+}
