@@ -99,7 +99,7 @@ pub struct ClientSpec {
     /// Its short name; cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slug: Option<String>,
-    /// A new client's first admin, who is made with it: a slug, unique over all clients. The answer has his login code.
+    /// A new client's first admin, who is made with it: a slug, unique over all clients. The answer has their login code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
     /// For a new client: one that is archived comes back, as it was but for the settings given here, with its history, people
@@ -223,12 +223,12 @@ pub struct Operator {
     pub name: String,
     /// The client's slug; absent for an owner.
     pub client: Option<String>,
-    /// What he may do.
+    /// What they may do.
     pub role: Role,
-    /// When he was made.
+    /// When they were made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// Since when he is archived; his tokens do not work.
+    /// Since when they are archived; their tokens do not work.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub archived_at: Option<Timestamp>,
 }
@@ -239,7 +239,7 @@ pub struct Operator {
 pub struct NewOperator {
     /// A slug, unique over all clients.
     pub name: String,
-    /// What he may do.
+    /// What they may do.
     pub role: Role,
 }
 
@@ -447,7 +447,7 @@ pub struct HeldGrant {
     pub topic_name: String,
     /// Which grant: `everyone`, `group:<slug>` or `employee`.
     pub grant: String,
-    /// For a group's: how he belongs to it, from his own group on.
+    /// For a group's: how they belong to it, from their own group on.
     pub path: Vec<String>,
     /// When it was given.
     #[schema(value_type = String, format = DateTime)]
@@ -465,7 +465,7 @@ pub struct HeldGrant {
 pub struct Receiver {
     /// Who.
     pub personnel_no: String,
-    /// His name.
+    /// Their name.
     pub full_name: String,
     /// By which grant: `everyone`, `group:<slug>` or `employee`.
     pub grant: String,

@@ -181,9 +181,9 @@ pub struct Paired {
 /// Whose phone it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PairedEmployee {
-    /// How the client knows him.
+    /// How the client knows them.
     pub personnel_no: String,
-    /// His name.
+    /// Their name.
     pub full_name: String,
     /// The client's name.
     pub client: String,

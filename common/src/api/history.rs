@@ -24,7 +24,7 @@ pub struct Delivery {
     pub accepted_at: Timestamp,
     /// Whom it is for.
     pub personnel_no: String,
-    /// His name.
+    /// Their name.
     pub employee: String,
     /// The ACS that posted it.
     pub acs: String,
@@ -133,15 +133,15 @@ pub struct Explanation {
     pub title: String,
     /// The person.
     pub personnel_no: String,
-    /// His name.
+    /// Their name.
     pub employee: String,
-    /// Which target named him: `employee`, `group:<slug>`, `everyone`, `grant`; absent when none did.
+    /// Which target named them: `employee`, `group:<slug>`, `everyone`, `grant`; absent when none did.
     pub target: Option<String>,
-    /// Which grant let him in: `everyone`, `group:<slug>`, `employee`; absent for personal messages and denials.
+    /// Which grant gave them access: `everyone`, `group:<slug>`, `employee`; absent for personal messages and denials.
     pub grant: Option<String>,
     /// The times the phone claims for its receipts.
     pub phone_times: PhoneTimes,
-    /// His devices' pushes.
+    /// Their devices' pushes.
     pub pushes: Vec<Push>,
     /// The whole way, sentence by sentence, in the caller's language.
     pub story: Vec<StoryLine>,

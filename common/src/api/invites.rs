@@ -47,9 +47,9 @@ pub struct MadeBatch {
 pub struct BatchInvite {
     /// Whom it is for.
     pub personnel_no: String,
-    /// His name.
+    /// Their name.
     pub full_name: String,
-    /// Slugs of his groups, sorted.
+    /// Slugs of their groups, sorted.
     pub groups: Vec<String>,
     /// The code, such as `K7QD-M2XA-9F`; single-use.
     pub code: String,

@@ -17,14 +17,14 @@ pub struct NewLoginCode {
     pub valid_for: Option<i64>,
 }
 
-/// A code with which an operator logs in once; the one that he had before works no more.
+/// A code with which an operator logs in once; the one that they had before works no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LoginCode {
     /// Whose it is.
     pub operator: String,
     /// The code, shown this once.
     pub code: String,
-    /// Where he logs in with it: the server's `public_url`, else the address that it listens on.
+    /// Where they log in with it: the server's `public_url`, else the address that it listens on.
     pub server: String,
     /// Until when it works.
     #[schema(value_type = String, format = DateTime)]
@@ -44,7 +44,7 @@ pub struct LogIn {
     pub valid_for: Option<i64>,
 }
 
-/// An operator's session: a token of his, without its secret.
+/// An operator's session: a token of theirs, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Session {
     /// The token's id.

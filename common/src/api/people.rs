@@ -8,18 +8,18 @@ use uuid::Uuid;
 /// A person of a client who receives messages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Employee {
-    /// How the client knows him.
+    /// How the client knows them.
     pub personnel_no: String,
-    /// The number that he had until a successor got it.
+    /// The number that they had until a successor got it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former_no: Option<String>,
-    /// His name.
+    /// Their name.
     pub full_name: String,
-    /// His e-mail address.
+    /// Their e-mail address.
     pub email: Option<String>,
-    /// His phone number, for people to call.
+    /// Their phone number, for people to call.
     pub phone: Option<String>,
-    /// Slugs of his groups, sorted.
+    /// Slugs of their groups, sorted.
     pub groups: Vec<String>,
     /// `ru` or `en`.
     pub locale: Option<String>,
@@ -27,10 +27,10 @@ pub struct Employee {
     pub timezone: Option<String>,
     /// Devices that are not retired.
     pub devices: u32,
-    /// Since when he is blocked.
+    /// Since when they are blocked.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub blocked_at: Option<Timestamp>,
-    /// Since when he is archived.
+    /// Since when they are archived.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub archived_at: Option<Timestamp>,
 }
@@ -52,13 +52,13 @@ pub struct NewEmployee {
     pub personnel_no: String,
     /// 1–200 characters.
     pub full_name: String,
-    /// His e-mail address.
+    /// Their e-mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// His phone number.
+    /// Their phone number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
-    /// Slugs of his groups; an import makes missing ones, `POST /employees` refuses them.
+    /// Slugs of their groups; an import makes missing ones, `POST /employees` refuses them.
     #[serde(default)]
     pub groups: Vec<String>,
     /// `ru` or `en`.
@@ -82,7 +82,7 @@ pub struct EditEmployee {
     /// A new phone number; empty clears it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
-    /// All his groups from now on.
+    /// All their groups from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<String>>,
     /// `ru` or `en`; empty clears it.
@@ -101,7 +101,7 @@ pub struct ImportRow {
     pub line: u64,
     /// The employee.
     pub employee: NewEmployee,
-    /// Who he is when the number has been known under quite another name: needed then, and without meaning else.
+    /// Who they are when the number has been known under quite another name: needed then, and without meaning else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Person>,
 }
@@ -110,7 +110,7 @@ pub struct ImportRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Person {
-    /// A successor, who has nothing to do with what his predecessor got.
+    /// A successor, who has nothing to do with what their predecessor got.
     New,
     /// The same one, renamed.
     Same,
@@ -202,7 +202,7 @@ pub struct Device {
     pub id: Uuid,
     /// Whose it is.
     pub personnel_no: String,
-    /// His name.
+    /// Their name.
     pub employee: String,
     /// The way to it: `fcm`, `webpush`, `stream`.
     pub channel: String,
@@ -230,11 +230,11 @@ pub struct Device {
 pub struct SilentPhone {
     /// Whose it is.
     pub personnel_no: String,
-    /// His name.
+    /// Their name.
     pub employee: String,
-    /// His phone number, to call him.
+    /// Their phone number, to call them.
     pub phone: Option<String>,
-    /// The device; absent when he has none.
+    /// The device; absent when they have none.
     pub device_id: Option<Uuid>,
     /// What it calls itself.
     pub name: Option<String>,

@@ -192,7 +192,7 @@ pub struct SiteGroup {
     /// Slugs of all groups within it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub includes: Option<Vec<String>>,
-    /// Personnel numbers of all employees who are in it themselves. Or each employee names his groups.
+    /// Personnel numbers of all employees who are in it themselves. Or each employee names their groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<String>>,
 }
@@ -201,15 +201,15 @@ pub struct SiteGroup {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SiteEmployee {
-    /// How the client knows him.
+    /// How the client knows them.
     pub personnel_no: String,
-    /// His name; a new employee needs one.
+    /// Their name; a new employee needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
-    /// His e-mail address; empty clears it.
+    /// Their e-mail address; empty clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// His phone number; empty clears it.
+    /// Their phone number; empty clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
     /// `ru` or `en`; empty clears it.
@@ -218,13 +218,13 @@ pub struct SiteEmployee {
     /// IANA time zone; empty clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
-    /// Slugs of all his groups.
+    /// Slugs of all their groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<String>>,
-    /// Whether he is blocked.
+    /// Whether they are blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<bool>,
-    /// Who he is when the number has been known under quite another name.
+    /// Who they are when the number has been known under quite another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Person>,
 }

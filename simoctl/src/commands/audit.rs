@@ -55,7 +55,7 @@ pub(crate) enum Verb {
     },
     /// Erase for good what the audit says of an employee; the entries stay, and still verify
     Erase {
-        /// His personnel number; a predecessor's with the day: 100001~2026-11-23
+        /// Their personnel number; a predecessor's with the day: 100001~2026-11-23
         employee: String,
     },
 }

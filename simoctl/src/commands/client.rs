@@ -16,7 +16,7 @@ pub(crate) enum Verb {
     Add {
         /// Its short name: a–z 0–9 - _ .; cannot be changed later
         slug: String,
-        /// Make its first admin, too, and print the one-time code with which he logs in
+        /// Make its first admin, too, and print the one-time code to log in with
         #[arg(long, value_name = "NAME")]
         admin: Option<String>,
         /// Bring it back from the archive: with its history, people and topics, without operators, tokens and phones

@@ -22,13 +22,13 @@ use crate::{
 pub(crate) enum Verb {
     /// Add an employee
     Add {
-        /// How the client knows him; leading zeros and Cyrillic are fine
+        /// How the client knows them; leading zeros and Cyrillic are fine
         personnel_no: String,
-        /// His name
+        /// Their name
         full_name: String,
         #[command(flatten)]
         about: About,
-        /// The number passes to him: whoever has it is archived, his phones are let go, his history stays his own
+        /// The number passes to them: the present holder is archived, their phones are let go, their history stays their own
         #[arg(long)]
         new_person: bool,
     },
@@ -42,29 +42,29 @@ pub(crate) enum Verb {
     },
     /// Show an employee
     Show {
-        /// His personnel number
+        /// Their personnel number
         personnel_no: String,
     },
     /// Change an employee; an empty value clears
     Edit(Edit),
-    /// Archive an employee: his phones are let go, his own grants end, his history stays
+    /// Archive an employee: their phones are let go, their own grants end, their history stays
     Remove {
-        /// His personnel number
+        /// Their personnel number
         personnel_no: String,
     },
-    /// Block an employee: he receives nothing, and what waits for him is withheld until he is unblocked
+    /// Block an employee: they receive nothing, and what waits for them is withheld until they are unblocked
     Block {
-        /// His personnel number
+        /// Their personnel number
         personnel_no: String,
     },
     /// Let a blocked employee receive again, also what was withheld
     Unblock {
-        /// His personnel number
+        /// Their personnel number
         personnel_no: String,
     },
     /// List all topics that an employee may receive, and why
     Access {
-        /// His personnel number
+        /// Their personnel number
         personnel_no: String,
     },
     /// Add and change employees from a CSV file: all of it, or nothing
@@ -75,19 +75,19 @@ pub(crate) enum Verb {
 /// What may be known of an employee.
 #[derive(Debug, Args)]
 pub(crate) struct About {
-    /// His e-mail address
+    /// Their e-mail address
     #[arg(long)]
     email: Option<String>,
-    /// His phone number, for people to call
+    /// Their phone number, for people to call
     #[arg(long)]
     phone: Option<String>,
-    /// A group of his; may be given several times, or with commas
+    /// A group of theirs; may be given several times, or with commas
     #[arg(long = "group", value_name = "SLUG", value_delimiter = ',')]
     groups: Vec<String>,
-    /// The language of his messages' frame: ru or en
+    /// The language of their messages' frame: ru or en
     #[arg(long)]
     locale: Option<String>,
-    /// His IANA time zone
+    /// Their IANA time zone
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
 }
@@ -96,14 +96,14 @@ pub(crate) struct About {
 #[command(group = ArgGroup::new("changes").required(true).multiple(true)
     .args(["full_name", "email", "phone", "groups", "locale", "timezone", "no_groups"]))]
 pub(crate) struct Edit {
-    /// His personnel number
+    /// Their personnel number
     personnel_no: String,
-    /// His new name
+    /// Their new name
     #[arg(long, visible_alias = "name", value_name = "NAME")]
     full_name: Option<String>,
     #[command(flatten)]
     about: About,
-    /// Take him out of all groups
+    /// Take them out of all groups
     #[arg(long, conflicts_with = "groups")]
     no_groups: bool,
 }

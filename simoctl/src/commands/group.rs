@@ -54,7 +54,7 @@ pub(crate) enum Verb {
         #[arg(required = true)]
         employees: Vec<String>,
     },
-    /// Put groups into a group: whoever is in them is in it too
+    /// Put groups into a group: their members are in it too
     Include {
         /// The group's short name
         slug: String,

@@ -25,11 +25,11 @@ const DAY_SECONDS: i64 = 24 * 3_600;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Add an operator; prints a one-time code with which he logs in
+    /// Add an operator; prints a one-time code to log in with
     Add {
-        /// His short name, unique over all clients
+        /// Their short name, unique over all clients
         name: String,
-        /// What he may do
+        /// What they may do
         #[arg(long, default_value = "admin")]
         role: RoleName,
         /// How long the code works: 2h, 7d; 24 hours unless given
@@ -38,7 +38,7 @@ pub(crate) enum Verb {
     },
     /// Make another one-time code for an operator; the one before works no more
     Code {
-        /// His short name
+        /// Their short name
         name: String,
         /// How long the code works: 2h, 7d; 24 hours unless given
         #[arg(long, value_name = "TIME", value_parser = super::message::seconds)]
@@ -46,7 +46,7 @@ pub(crate) enum Verb {
     },
     /// List where an operator is logged in
     Sessions {
-        /// His short name; you, unless given
+        /// Their short name; you, unless given
         name: Option<String>,
         /// At most so many rows
         #[arg(long, value_name = "N", value_parser = super::rows)]
@@ -55,9 +55,9 @@ pub(crate) enum Verb {
         #[arg(long)]
         archived: bool,
     },
-    /// End an operator's sessions: his machines are locked out at once
+    /// End an operator's sessions: their machines are locked out at once
     Logout {
-        /// His short name
+        /// Their short name
         name: String,
         /// Only this session, see `simoctl operator sessions`
         #[arg(value_parser = super::id)]
@@ -67,20 +67,20 @@ pub(crate) enum Verb {
     List(ListArgs),
     /// Show an operator
     Show {
-        /// His short name
+        /// Their short name
         name: String,
     },
     /// Give an operator another role
     Edit {
-        /// His short name
+        /// Their short name
         name: String,
-        /// What he may do from now on
+        /// What they may do from now on
         #[arg(long)]
         role: RoleName,
     },
-    /// Archive an operator: his tokens stop working at once
+    /// Archive an operator: their tokens stop working at once
     Remove {
-        /// His short name
+        /// Their short name
         name: String,
     },
 }

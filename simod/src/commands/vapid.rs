@@ -27,7 +27,7 @@ pub(super) struct VapidArguments {
 enum Verb {
     /// Print the public half, in base64url.
     Show {
-        /// Print the private half instead: whoever has it can push in this server's name.
+        /// Print the private half instead: anybody with it can push in this server's name.
         #[arg(long)]
         private: bool,
         #[command(flatten)]

@@ -174,7 +174,7 @@ fn may_receive(session: &Session, employee: &Employee) -> Result<(), Failure> {
     let (no, name) = (&employee.personnel_no, &employee.full_name);
     Err(Failure::failed(session.say(
         format!("{no} {name} is blocked: nothing is sent to them."),
-        format!("{no} {name} заблокирован: ему ничего не отправляется."),
+        format!("{no} {name}: доступ заблокирован, сообщения не отправляются."),
     ))
     .hint(format!("simoctl employee unblock {no}")))
 }

@@ -124,7 +124,7 @@ async fn refused(
 
 /// Erase what the audit says of an employee
 ///
-/// The entries stay in the chain, which still verifies; what they said of him is gone for good.
+/// The entries stay in the chain, which still verifies; what they said of them is gone for good.
 #[utoipa::path(post, path = "/audit/erase", tag = "audit", operation_id = "erase_audit", request_body = EraseAudit,
     responses((status = 200, description = "Which entries", body = ErasedAudit), Problems))]
 async fn erase(

@@ -45,7 +45,7 @@ async fn list(
 
 /// Add a client
 ///
-/// One that is archived comes back only with `restore`: 409 without it. With `admin`, his one-time login code is in the answer.
+/// One that is archived comes back only with `restore`: 409 without it. With `admin`, their one-time login code is in the answer.
 #[utoipa::path(post, path = "/clients", tag = "clients", operation_id = "add_client", request_body = ClientSpec,
     responses((status = 201, description = "Made", body = MadeClient), Problems))]
 async fn add(
@@ -73,7 +73,7 @@ async fn add(
 
 /// Show a client
 ///
-/// Every operator may look at his own.
+/// Every operator may look at their own.
 #[utoipa::path(get, path = "/clients/{slug}", tag = "clients", operation_id = "client",
     params(("slug" = String, Path, description = "The client")),
     responses((status = 200, description = "The client", body = Client), Problems))]

@@ -75,7 +75,7 @@ async fn list(
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct AddParams {
-    /// The number passes to him: whoever has it is archived, with his devices retired.
+    /// The number passes to them: the present holder is archived, with their devices retired.
     #[serde(default)]
     #[param(default = false)]
     new_person: bool,
@@ -83,8 +83,8 @@ struct AddParams {
 
 /// Add an employee
 ///
-/// His groups must be there. One who is archived comes back as he is described here, if that is his name; one who was
-/// blocked stays so. A successor (`new_person`) reads nothing of what his predecessor got, whose history goes on under his
+/// Their groups must be there. Archived ones come back as described here, if the name is the same; one who was
+/// blocked stays so. A successor (`new_person`) reads nothing of what their predecessor got, whose history goes on under their
 /// own name.
 #[utoipa::path(post, path = "/employees", tag = "employees", operation_id = "add_employee",
     params(AddParams), request_body = NewEmployee, responses((status = 201, description = "Made", body = Employee), Problems))]
@@ -134,7 +134,7 @@ async fn show(
 
 /// Change an employee
 ///
-/// Fields that are left out stay, empty ones are cleared; `groups` are all his groups from now on.
+/// Fields that are left out stay, empty ones are cleared; `groups` are all their groups from now on.
 #[utoipa::path(patch, path = "/employees/{personnel_no}", tag = "employees", operation_id = "edit_employee",
     params(("personnel_no" = String, Path, description = "The employee")), request_body = EditEmployee,
     responses((status = 200, description = "The employee", body = Employee), Problems))]
@@ -157,8 +157,8 @@ async fn edit(
 
 /// Archive an employee
 ///
-/// His devices are retired, his own grants and pairing codes end, and he gets nothing further. History goes on naming him. 409
-/// when a topic's messages are for him.
+/// Their devices are retired, their own grants and pairing codes end, and they get nothing further. History goes on naming them. 409
+/// when a topic's messages are for them.
 #[utoipa::path(delete, path = "/employees/{personnel_no}", tag = "employees", operation_id = "remove_employee",
     params(("personnel_no" = String, Path, description = "The employee")),
     responses((status = 204, description = "Archived"), Problems))]
@@ -174,7 +174,7 @@ async fn remove(
 
 /// Block an employee
 ///
-/// He gets nothing further, from this answer on, not even of what was queued before: that is withheld until he is unblocked.
+/// They get nothing further, from this answer on, not even of what was queued before: that is withheld until they are unblocked.
 #[utoipa::path(post, path = "/employees/{personnel_no}/block", tag = "employees", operation_id = "block_employee",
     params(("personnel_no" = String, Path, description = "The employee")),
     responses((status = 200, description = "The employee", body = Employee), Problems))]
@@ -204,7 +204,7 @@ async fn waiting(
 
 /// Unblock an employee
 ///
-/// He gets what is posted from now on, and what was withheld while he was blocked; what he was denied when it was accepted
+/// They get what is posted from now on, and what was withheld while they were blocked; what they were denied when it was accepted
 /// stays so.
 #[utoipa::path(post, path = "/employees/{personnel_no}/unblock", tag = "employees",
     operation_id = "unblock_employee",

@@ -77,8 +77,8 @@ async fn revoke(
 
 /// List what an employee may receive
 ///
-/// All grants that reach him, his own, his groups' and everyone's, on one page; `active` tells those that count now. While
-/// he is blocked he receives nothing.
+/// All grants that reach them, their own, their groups' and everyone's, on one page; `active` tells those that count now. While
+/// they are blocked they receive nothing.
 #[utoipa::path(get, path = "/employees/{personnel_no}/access", tag = "employees", operation_id = "access_of",
     params(("personnel_no" = String, Path, description = "The employee")),
     responses((status = 200, description = "By topic, the widest first", body = Page<HeldGrant>), Problems))]

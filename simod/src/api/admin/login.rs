@@ -84,7 +84,7 @@ async fn log_in(
 
 /// Make a login code
 ///
-/// The operator logs in with it once, and so gets a token that nobody else has seen. The code that he had works no more.
+/// The operator logs in with it once, and so gets a token that nobody else has seen. The code that they had works no more.
 #[utoipa::path(post, path = "/operators/{name}/code", tag = "operators", operation_id = "login_code",
     params(("name" = String, Path, description = "The operator")), request_body = NewLoginCode,
     responses((status = 201, description = "The code, shown this once", body = LoginCode), Problems))]

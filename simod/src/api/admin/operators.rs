@@ -43,7 +43,7 @@ async fn list(
 
 /// Add an operator
 ///
-/// One of this client who is archived comes back, without the tokens that he had.
+/// One of this client who is archived comes back, without the tokens that they had.
 #[utoipa::path(post, path = "/operators", tag = "operators", operation_id = "add_operator",
     request_body = NewOperator, responses((status = 201, description = "Made", body = Operator), Problems))]
 async fn add(
@@ -93,7 +93,7 @@ async fn edit(
 
 /// Archive an operator
 ///
-/// His tokens are revoked.
+/// Their tokens are revoked.
 #[utoipa::path(delete, path = "/operators/{name}", tag = "operators", operation_id = "remove_operator",
     params(("name" = String, Path, description = "The operator")),
     responses((status = 204, description = "Archived"), Problems))]

@@ -114,7 +114,7 @@ async fn remove(
 /// List who would receive a topic now
 ///
 /// A message that names nobody, that is: where the topic has default recipients, those of them who hold a grant. Each with
-/// the grant that lets him in. Blocked employees are left out.
+/// the grant that gives them access. Blocked employees are left out.
 #[utoipa::path(get, path = "/topics/{slug}/who", tag = "topics", operation_id = "who_receives",
     params(("slug" = String, Path, description = "The topic"), ListParams),
     responses((status = 200, description = "Sorted by name", body = Page<Receiver>), Problems))]

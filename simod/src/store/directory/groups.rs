@@ -104,7 +104,7 @@ impl Store {
         Ok(after)
     }
 
-    /// Archives a group: it has no members any more, and gives them neither messages nor topics.
+    /// Archives a group: it loses its members, and neither messages nor grants reach anybody through it.
     ///
     /// # Errors
     /// [`crate::store::Error::Conflict`] when it is a default recipient of a topic.

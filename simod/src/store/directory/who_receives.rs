@@ -54,7 +54,7 @@ impl Store {
                     Some(LetIn::Group(group_no)) => groups.get(&group_no).cloned(),
                     _ => None,
                 };
-                grantee(part.let_in == Some(LetIn::Himself), group)
+                grantee(part.let_in == Some(LetIn::Own), group)
             })
             .collect();
         let grant_of: HashMap<u32, &str> = let_in

@@ -316,7 +316,7 @@ async fn add_delivery(
         Some(target_group.map_or_else(|| target.as_str().to_owned(), |slug| format!("group:{slug}")));
     if let Some(let_in) = row.try_get::<Option<LetIn>, _>("let_in")? {
         let group: Option<String> = row.try_get("let_in_group")?;
-        known.grant = Some(grantee(let_in == LetIn::Himself, group));
+        known.grant = Some(grantee(let_in == LetIn::Own, group));
     }
     known.phone_times = PhoneTimes {
         delivered_at: moment(&row, "phone_delivered_at")?,

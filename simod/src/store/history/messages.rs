@@ -115,39 +115,39 @@ impl Wanted {
     /// All messages that satisfy the conditions on messages, if one of the ways is short enough.
     pub(super) async fn candidates(&self, conn: &mut Conn) -> Result<Option<Vec<Candidate>>> {
         let mut shortest = None;
-        for way in MessageRoute::ALL {
-            if !way.leads(self) {
+        for route in MessageRoute::ALL {
+            if !route.leads(self) {
                 continue;
             }
-            let checks_words = self.asks_for_words() && !matches!(way, MessageRoute::Words);
+            let checks_words = self.asks_for_words() && !matches!(route, MessageRoute::Words);
             let own = if checks_words { self.effort.probes } else { self.effort.messages };
             let most = shortest.map_or(own, |(count, _)| own.min(count));
-            let count = self.count_messages(conn, way, most + 1).await?;
+            let count = self.count_messages(conn, route, most + 1).await?;
             if count <= most {
-                shortest = Some((count, way));
+                shortest = Some((count, route));
             }
         }
-        let Some((_, way)) = shortest else { return Ok(None) };
+        let Some((_, route)) = shortest else { return Ok(None) };
         let mut sql = Sql::new("select m.no, m.accepted + m.denied as deliveries from ");
-        way.push(&mut sql, self);
+        route.push(&mut sql, self);
         if let Some(messages) = self.messages.only() {
             sql.push(" and m.no in ").numbers(messages);
         }
         self.push_message(&mut sql);
-        match way {
-            // The words were matched by this way.
+        match route {
+            // The words were matched by this route.
             MessageRoute::Words if self.no_words.is_none() => {}
             _ => self.push_words(&mut sql),
         }
         Ok(Some(sql.rows(conn).await?))
     }
 
-    async fn count_messages(&self, conn: &mut Conn, way: MessageRoute, most: usize) -> Result<usize> {
+    async fn count_messages(&self, conn: &mut Conn, route: MessageRoute, most: usize) -> Result<usize> {
         let mut sql = Sql::new("select count(*) from (select 1 from ");
-        if let (MessageRoute::Words, Some(words)) = (way, &self.words) {
+        if let (MessageRoute::Words, Some(words)) = (route, &self.words) {
             sql.push("message_word where message_word match ").bind(words.clone());
         } else {
-            way.push(&mut sql, self);
+            route.push(&mut sql, self);
         }
         sql.push(" limit ").bind(most as i64).push(") counted");
         Ok(sql.scalars::<i64>(conn).await?.first().copied().unwrap_or(0) as usize)

@@ -1,6 +1,6 @@
 //! One statement that finds deliveries through one index, in one order.
 //!
-//! SQLite's planner has no statistics here and picks plans that cost a thousand times more, so every way names its
+//! SQLite's planner has no statistics here and picks plans that cost a thousand times more, so every route names its
 //! index, even the primary key (`sqlite_autoindex_delivery_1`). `indexed by` is the one piece of text that another
 //! engine does not accept.
 
@@ -27,7 +27,7 @@ impl FromRow for DeliveryKey {
     }
 }
 
-/// A way to the deliveries. The first ones walk an index in the order of a sort, and stop when a page is full.
+/// A route to the deliveries. The first ones walk an index in the order of a sort, and stop when a page is full.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Route<'a> {
     /// All, by date.
@@ -116,16 +116,16 @@ impl Route<'_> {
 }
 
 impl Wanted {
-    /// The next deliveries by this way, in the order of the sort, after the cursor.
+    /// The next deliveries by this route, in the order of the sort, after the cursor.
     pub(super) async fn scan(
         &self,
         conn: &mut Conn,
-        way: Route<'_>,
+        route: Route<'_>,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Vec<DeliveryKey>> {
-        self.statement(way, order, after, limit).rows(conn).await
+        self.statement(route, order, after, limit).rows(conn).await
     }
 
     /// The next deliveries by date of too many people for one statement each.
@@ -165,40 +165,40 @@ impl Wanted {
 
     pub(super) fn statement(
         &self,
-        way: Route<'_>,
+        route: Route<'_>,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Sql {
         let mut sql = Sql::new("");
-        self.push_statement(&mut sql, way, order, after, limit);
+        self.push_statement(&mut sql, route, order, after, limit);
         sql
     }
 
     fn push_statement(
         &self,
         sql: &mut Sql,
-        way: Route<'_>,
+        route: Route<'_>,
         order: Order,
         after: Option<&Cursor>,
         limit: usize,
     ) {
         sql.push("select d.message_no, d.employee_no from ");
-        sql.push(way.tables());
-        let is_of_known_messages = matches!(way, Route::Message(_) | Route::Messages(_));
+        sql.push(route.tables());
+        let is_of_known_messages = matches!(route, Route::Message(_) | Route::Messages(_));
         let of_messages = (self.asks_of_messages() || self.asks_for_times()) && !is_of_known_messages;
         if of_messages {
             sql.push(" cross join message m on m.client_no = d.client_no and m.no = d.message_no");
         }
-        let of_names = way.is_sorted_afterwards() && order.key == SortKey::Employee;
+        let of_names = route.is_sorted_afterwards() && order.key == SortKey::Employee;
         if of_names {
             sql.push(" cross join employee e on e.client_no = d.client_no and e.no = d.employee_no");
         }
-        let owner = if matches!(way, Route::ByPerson) { "e" } else { "d" };
+        let owner = if matches!(route, Route::ByPerson) { "e" } else { "d" };
         sql.push(format!(" where {owner}.client_no = ")).bind(self.client_no);
-        let said = way.push(sql, self);
+        let said = route.push(sql, self);
         let dated = if order.descending_dates { (true, after.is_none()) } else { (after.is_none(), true) };
-        let (from, to) = match way {
+        let (from, to) = match route {
             Route::ByDate | Route::State(_) | Route::Reason(_) | Route::Person(_) | Route::EachPerson(_) => {
                 dated
             }
@@ -216,19 +216,19 @@ impl Wanted {
             self.push_words(sql);
         }
         if let Some(after) = after {
-            push_after(sql, way, order, after, of_messages && self.reorders);
+            push_after(sql, route, order, after, of_messages && self.reorders);
         }
         let dates = if order.descending_dates { "desc" } else { "asc" };
         let by_date = format!("d.message_no {dates}, d.employee_no {dates}");
         let first = if order.descending { "desc" } else { "asc" };
-        match (way, order.key) {
+        match (route, order.key) {
             (Route::ByPerson, _) => {
                 sql.push(format!(" order by e.sort_key {first}, d.message_no {dates}"));
             }
             (_, SortKey::Employee) if of_names => {
                 sql.push(format!(" order by e.sort_key {first}, {by_date}"));
             }
-            (_, SortKey::State) if way.is_sorted_afterwards() => {
+            (_, SortKey::State) if route.is_sorted_afterwards() => {
                 sql.push(format!(" order by d.state {first}, {by_date}"));
             }
             _ => {
@@ -238,12 +238,12 @@ impl Wanted {
         sql.push(" limit ").bind(limit as i64);
     }
 
-    /// How many deliveries lie on this way between the wanted numbers, counted up to `most`.
-    pub(super) async fn count(&self, conn: &mut Conn, way: Route<'_>, most: usize) -> Result<usize> {
+    /// How many deliveries lie on this route between the wanted numbers, counted up to `most`.
+    pub(super) async fn count(&self, conn: &mut Conn, route: Route<'_>, most: usize) -> Result<usize> {
         let mut sql = Sql::new("select count(*) from (select 1 from ");
-        sql.push(way.tables());
+        sql.push(route.tables());
         sql.push(" where d.client_no = ").bind(self.client_no);
-        match way {
+        match route {
             Route::States => {
                 sql.push(" and d.state in ").list(&self.listed_states().unwrap_or_default());
             }
@@ -262,14 +262,14 @@ impl Wanted {
 }
 
 /// The condition that a row comes after the cursor; by date, it also applies to the messages.
-fn push_after(sql: &mut Sql, way: Route<'_>, order: Order, after: &Cursor, for_messages: bool) {
+fn push_after(sql: &mut Sql, route: Route<'_>, order: Order, after: &Cursor, for_messages: bool) {
     let date_sign = if order.descending_dates { "<" } else { ">" };
     let first_sign = if order.descending { "<" } else { ">" };
     let by_date = |sql: &mut Sql| {
         sql.push(format!("(d.message_no, d.employee_no) {date_sign} ("));
         sql.bind(after.message_no).push(", ").bind(after.employee_no).push(")");
     };
-    match (way, order.key) {
+    match (route, order.key) {
         (Route::ByPerson, _) => {
             sql.push(format!(" and e.sort_key {first_sign} ")).bind(after.name());
         }
@@ -283,13 +283,13 @@ fn push_after(sql: &mut Sql, way: Route<'_>, order: Order, after: &Cursor, for_m
             sql.push(" and (d.message_no <> ").bind(after.message_no);
             sql.push(format!(" or d.employee_no {date_sign} ")).bind(after.employee_no).push(")");
         }
-        (_, SortKey::State) if way.is_sorted_afterwards() => {
+        (_, SortKey::State) if route.is_sorted_afterwards() => {
             sql.push(format!(" and (d.state {first_sign} ")).bind(after.state);
             sql.push(" or d.state = ").bind(after.state).push(" and ");
             by_date(sql);
             sql.push(")");
         }
-        (_, SortKey::Employee) if way.is_sorted_afterwards() => {
+        (_, SortKey::Employee) if route.is_sorted_afterwards() => {
             sql.push(format!(" and (e.sort_key {first_sign} ")).bind(after.name());
             sql.push(" or e.sort_key = ").bind(after.name()).push(" and ");
             by_date(sql);

@@ -218,8 +218,8 @@ fn vector((no, client_no, title, body): &Waiting) -> [Value<'static>; 2] {
     [no.into(), vector.into()]
 }
 
-/// A word in PostgreSQL's index: its kind, its client's mark, the word. It may have 2,046 bytes; words equal up to
-/// there are the same word.
+/// A word in PostgreSQL's index: its kind, its client's mark, the word. A lexeme may have 2,046 bytes, so a word is cut
+/// at 1,000: longer words that begin alike count as the same.
 fn lexeme(kind: char, mark: &str, word: &str) -> String {
     let mut end = word.len().min(1_000);
     while !word.is_char_boundary(end) {

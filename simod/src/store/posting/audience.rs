@@ -107,7 +107,7 @@ pub(in crate::store) enum LetIn {
     Everyone,
     Group(GroupNo),
     /// The employee's own.
-    Himself,
+    Own,
 }
 
 impl LetIn {
@@ -116,7 +116,7 @@ impl LetIn {
         match self {
             Self::Everyone => 0,
             Self::Group(group_no) => group_no.0,
-            Self::Himself => -1,
+            Self::Own => -1,
         }
     }
 
@@ -125,7 +125,7 @@ impl LetIn {
     pub(in crate::store) fn from_number(number: i64) -> Option<Self> {
         Some(match number {
             0 => Self::Everyone,
-            -1 => Self::Himself,
+            -1 => Self::Own,
             number => Self::Group(GroupNo(number)),
         })
     }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     fn grant(members: Option<&[u32]>) -> Grant {
-        Grant { to: LetIn::Himself, members: members.map(|members| Arc::new(set(members))) }
+        Grant { to: LetIn::Own, members: members.map(|members| Arc::new(set(members))) }
     }
 
     #[test]

@@ -48,10 +48,10 @@ pub struct Recorded {
 }
 
 /// A delivery as phones know it: client, the message's id, employee.
-type ReceiptOf = (ClientNo, Uuid, EmployeeNo);
+type ReceiptKey = (ClientNo, Uuid, EmployeeNo);
 
 /// The existing deliveries.
-type KnownDeliveries = HashMap<ReceiptOf, Delivery>;
+type KnownDeliveries = HashMap<ReceiptKey, Delivery>;
 
 impl Store {
     /// Stores phones' reports, in as many transactions as needed.
@@ -115,8 +115,8 @@ impl Store {
 }
 
 /// One row per delivery, sorted, however often and by however many of the employee's phones it is reported.
-fn by_delivery(batch: &[Reported]) -> BTreeMap<ReceiptOf, PhoneTimes> {
-    let mut deliveries: BTreeMap<ReceiptOf, PhoneTimes> = BTreeMap::new();
+fn by_delivery(batch: &[Reported]) -> BTreeMap<ReceiptKey, PhoneTimes> {
+    let mut deliveries: BTreeMap<ReceiptKey, PhoneTimes> = BTreeMap::new();
     for reported in batch {
         for receipt in &reported.receipts {
             let times = deliveries.entry(reported.key(receipt)).or_default();
@@ -132,7 +132,7 @@ fn by_delivery(batch: &[Reported]) -> BTreeMap<ReceiptOf, PhoneTimes> {
 }
 
 impl Reported {
-    fn key(&self, receipt: &Receipt) -> ReceiptOf {
+    fn key(&self, receipt: &Receipt) -> ReceiptKey {
         (self.phone.client_no, receipt.message_id, self.phone.employee_no)
     }
 }
@@ -158,7 +158,7 @@ fn answer(reported: &Reported, known: &KnownDeliveries, changed: &HashSet<Delive
 }
 
 /// The existing deliveries. Denied ones are left out, unless a phone may have got them before.
-async fn known(tx: &mut Write, deliveries: &BTreeMap<ReceiptOf, PhoneTimes>) -> Result<KnownDeliveries> {
+async fn known(tx: &mut Write, deliveries: &BTreeMap<ReceiptKey, PhoneTimes>) -> Result<KnownDeliveries> {
     if deliveries.is_empty() {
         return Ok(HashMap::new());
     }

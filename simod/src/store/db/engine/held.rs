@@ -241,7 +241,7 @@ impl Held {
 
     /// Rolls back the transaction, if there is one.
     pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
-        // Errors are rolled back, too.
+        // If pending work failed, the rollback undoes that as well.
         let _undone = self.settle().await;
         if self.has_begun() {
             undo(self.connection()).await?;

@@ -235,7 +235,7 @@ impl Decisions {
         }
         for holder in &holders.employees {
             let member = RoaringBitmap::from([holder.no.place()]);
-            grants.push(Grant { to: LetIn::Himself, members: Some(Arc::new(member)) });
+            grants.push(Grant { to: LetIn::Own, members: Some(Arc::new(member)) });
         }
         grants
     }

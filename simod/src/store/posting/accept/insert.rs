@@ -171,13 +171,13 @@ pub(super) async fn store(tx: &mut Write, items: &[&Item<'_>], now: i64) -> Resu
     insert_keys(tx, items, now).await?;
     let due: Vec<_> = items.iter().filter(|item| item.times.send_at.is_none()).collect();
     let audiences = due.iter().map(|item| {
-        let origin = MessageSource {
+        let source = MessageSource {
             client_no: item.sender.client_no,
             message_no: item.no,
             expires_at: item.times.expires_at,
             urgency: item.priority.rank(),
         };
-        (origin, &item.audience)
+        (source, &item.audience)
     });
     insert_audiences(tx, audiences, now).await?;
     let accepted = items.iter().map(|item| (item.sender.client_no, item.no));
@@ -194,28 +194,28 @@ pub(super) async fn insert_audiences<'a>(
     let mut deliveries = Vec::new();
     let mut pushes = Vec::new();
     let mut frozen = Vec::new();
-    for (origin, audience) in audiences {
+    for (source, audience) in audiences {
         let rows = audience.rows();
         if rows <= SMALL_AUDIENCE.min(left) {
             left -= rows;
             for part in &audience.parts {
-                part_rows(&origin, part, part.members.iter(), now, &mut deliveries, &mut pushes);
+                part_rows(&source, part, part.members.iter(), now, &mut deliveries, &mut pushes);
             }
         } else {
-            frozen.extend(audience.parts.iter().enumerate().map(|(number, part)| (origin, number, part)));
+            frozen.extend(audience.parts.iter().enumerate().map(|(number, part)| (source, number, part)));
         }
     }
     insert_deliveries(tx, deliveries).await?;
     insert_pushes(tx, pushes).await?;
-    for (origin, number, part) in frozen {
-        freeze(tx, &origin, number, part, now).await?;
+    for (source, number, part) in frozen {
+        freeze(tx, &source, number, part, now).await?;
     }
     Ok(())
 }
 
 /// The rows of some members of a part.
 pub(in crate::store) fn part_rows(
-    origin: &MessageSource,
+    source: &MessageSource,
     part: &Part,
     members: impl Iterator<Item = u32>,
     now: i64,
@@ -224,10 +224,10 @@ pub(in crate::store) fn part_rows(
 ) {
     for employee in members {
         deliveries.push([
-            origin.client_no.into(),
-            origin.message_no.into(),
+            source.client_no.into(),
+            source.message_no.into(),
             employee.into(),
-            origin.expires_at.into(),
+            source.expires_at.into(),
             part.closed.map(|(outcome, _)| outcome).into(),
             part.closed.map(|(_, reason)| reason).into(),
             part.closed.filter(|(outcome, _)| *outcome != Outcome::Denied).map(|_| now).into(),
@@ -238,10 +238,10 @@ pub(in crate::store) fn part_rows(
         ]);
         if part.closed.is_none() {
             pushes.push([
-                origin.client_no.into(),
-                origin.message_no.into(),
+                source.client_no.into(),
+                source.message_no.into(),
                 employee.into(),
-                origin.urgency.into(),
+                source.urgency.into(),
                 now.into(),
             ]);
         }
@@ -312,7 +312,7 @@ pub(super) async fn insert_key_rows(tx: &mut Write, rows: Vec<Values<'_, 6>>) ->
 }
 
 /// Freezes one part of a large audience.
-async fn freeze(tx: &mut Write, origin: &MessageSource, number: usize, part: &Part, now: i64) -> Result<()> {
+async fn freeze(tx: &mut Write, source: &MessageSource, number: usize, part: &Part, now: i64) -> Result<()> {
     let mut members = Vec::with_capacity(part.members.serialized_size());
     // Writing to memory does not fail.
     let _written = part.members.serialize_into(&mut members);
@@ -320,8 +320,8 @@ async fn freeze(tx: &mut Write, origin: &MessageSource, number: usize, part: &Pa
         "insert into audience (client_no, message_no, part, reason, target, target_no, let_in, members, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
-    .bind(origin.client_no)
-    .bind(origin.message_no)
+    .bind(source.client_no)
+    .bind(source.message_no)
     .bind(number as i64)
     .bind(part.closed.map(|(_, reason)| reason))
     .bind(part.target)
