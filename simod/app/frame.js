@@ -7,6 +7,9 @@ import { notices } from "./notices.js";
 import { texts } from "./texts.js";
 import { listView } from "./views/list.js";
 
+/** Milliseconds that a screen reader has for what arrived: it does not stay when the message goes. */
+const SAID_FOR = 10_000;
+
 export function frame() {
     const t = texts();
     const count = el("span", { class: "count" });
@@ -24,6 +27,7 @@ export function frame() {
         said);
     /** @type {View | null} */
     let current = null;
+    let timer = 0;
 
     const drawCount = () => {
         const unread = messages().filter(isUnread).length;
@@ -32,7 +36,10 @@ export function frame() {
     };
     const end = on("model", (/** @type {Message[]} */ fresh) => {
         drawCount();
-        if (fresh.length) put(said, fresh.length === 1 ? t.arrived(fresh[0].title) : t.arrivedMany(fresh.length));
+        if (!fresh.length) return;
+        put(said, fresh.length === 1 ? t.arrived(fresh[0].title) : t.arrivedMany(fresh.length));
+        clearTimeout(timer);
+        timer = setTimeout(() => put(said), SAID_FOR);
     });
 
     return {
