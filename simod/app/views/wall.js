@@ -111,14 +111,9 @@ export async function wallView() {
         else if (!calm.parentNode) list.append(calm);
         put(cutFor, text && ` ${duration(now - cutOffSince())}`);
     };
-    const everySecond = () => {
-        tick();
-        // Messages may have expired by now.
-        draw();
-    };
-
     const ends = [on("model", draw), on("receipts", draw), stayAwake((held) => put(noLock, !held && t.wallNoLock))];
-    const timer = setInterval(everySecond, 1000);
+    // The clock goes on, and messages expire.
+    const timer = setInterval(draw, 1000);
     draw();
     return {
         title: t.wallTitle,

@@ -313,7 +313,7 @@ impl Teller<'_> {
             return;
         };
         let (en, ru) = grant_in_words(&grant);
-        self.tell(at, format!("{en} gave them access"), format!("доступ открыл {ru}"));
+        self.tell(at, format!("{en} gave them access"), format!("основание: {ru}"));
     }
 
     fn without_device(&mut self) {

@@ -196,6 +196,7 @@ async fn the_story_of_a_delivery_tells_every_step_in_both_languages() {
             "they read it (by the phone's clock at 2026-11-01 11:00:00 +03:00)",
         ]
     );
+    assert_eq!(lines(&explain("1", Lang::Ru).await)[2], "основание: доступ группы smena-a");
     assert_eq!(
         (told.target.as_deref(), told.grant.as_deref(), &*told.employee),
         (Some("employee"), Some("group:smena-a"), "Сотрудник 1")
